@@ -1,4 +1,27 @@
-//! Placeholder.
+//! The algorithms of IKEv2, ESP and AH behind small traits, and a provider that gathers them.
+//!
+//! An algorithm is a *row*: a `&'static dyn` object that knows its IANA number, its lengths and its standing in the
+//! RFCs, and that makes keyed objects. A [`CryptoProvider`] is a struct of tables of rows; it is passed by value or
+//! reference and never global. The portable rows are in `rustcrypto` (feature `rustcrypto`).
 #![no_std]
 #![forbid(unsafe_code)]
+
 extern crate alloc;
+
+mod encr;
+mod error;
+mod integ;
+mod ke;
+mod prf;
+mod provider;
+mod secret;
+mod sign;
+
+pub use encr::{AeadKey, CipherKey, EncryptionAlgorithm, IvRule};
+pub use error::{CryptoError, PeerPublicError};
+pub use integ::{IntegrityAlgorithm, MacKey};
+pub use ke::{ActiveKeyExchange, KeyExchangeMethod};
+pub use prf::{MAX_PRF_OUTPUT, PrfAlgorithm, PrfKey, prf, prf_plus};
+pub use provider::{CryptoProvider, Status};
+pub use secret::Secret;
+pub use sign::{SignatureVerifier, Signer};

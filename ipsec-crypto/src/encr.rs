@@ -1,0 +1,93 @@
+//! Encryption algorithms (transform type 1): combined modes (RFC 5282, 4106, …) and plain ciphers.
+
+use alloc::boxed::Box;
+use core::fmt;
+
+use ipsec_wire::ike::EncrId;
+
+use crate::{CryptoError, Status};
+
+/// One row of the provider's encryption table: what an algorithm needs, and how to key it.
+///
+/// All lengths are octets. `KEYMAT` of one direction is the key followed by the salt (RFC 4106 §8.1).
+pub trait EncryptionAlgorithm: Send + Sync + fmt::Debug {
+    /// Transform id.
+    fn id(&self) -> EncrId;
+    /// Name in proposal strings without the key length, such as `aes-gcm-16`.
+    fn name(&self) -> &'static str;
+    /// Where the RFCs stand on it.
+    fn status(&self) -> Status;
+    /// Key lengths it takes, salt left out, shortest first.
+    fn key_lengths(&self) -> &'static [usize];
+    /// Whether a Key Length attribute must stand in a proposal (RFC 7296 §3.3.5).
+    fn variable_key_length(&self) -> bool {
+        self.key_lengths().len() > 1
+    }
+    /// Octets of salt that follow the key in KEYMAT; they open the nonce.
+    fn salt_len(&self) -> usize;
+    /// Octets of IV carried in each packet.
+    fn iv_len(&self) -> usize;
+    /// What the padded plaintext must be a multiple of (1 for stream modes; ESP itself asks for 4).
+    fn block_len(&self) -> usize;
+    /// Octets of the tag of a combined mode; 0 for a plain cipher.
+    fn tag_len(&self) -> usize;
+    /// Whether it is a combined mode, which takes no integrity transform.
+    fn is_aead(&self) -> bool {
+        self.tag_len() > 0
+    }
+    /// How the IV of a packet must be made.
+    fn iv_rule(&self) -> IvRule;
+    /// Whether the same inputs always give the same octets.
+    fn deterministic(&self) -> bool {
+        true
+    }
+    /// Keys the combined mode. `key` is without salt.
+    ///
+    /// # Errors
+    /// [`CryptoError::KeyLength`], or [`CryptoError::Unsupported`] for a plain cipher.
+    fn aead_key(&self, key: &[u8]) -> Result<Box<dyn AeadKey>, CryptoError>;
+    /// Keys the plain cipher.
+    ///
+    /// # Errors
+    /// [`CryptoError::KeyLength`], or [`CryptoError::Unsupported`] for a combined mode.
+    fn cipher_key(&self, key: &[u8]) -> Result<Box<dyn CipherKey>, CryptoError>;
+}
+
+/// What a packet's IV has to be.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum IvRule {
+    /// Never twice under a key; a counter will do (GCM, CCM, CTR, ChaCha20-Poly1305).
+    Unique,
+    /// Not to be foretold by an observer (CBC: RFC 3602 §3, RFC 4303 §2.3).
+    Unpredictable,
+    /// Not carried: the nonce is made from the sequence number (RFC 8750).
+    Implicit,
+}
+
+/// A keyed combined mode. Its nonce is salt and IV together.
+pub trait AeadKey: Send + Sync {
+    /// Encrypts `data` in place and writes the tag.
+    ///
+    /// # Errors
+    /// A nonce or tag of the wrong length.
+    fn seal(&self, nonce: &[u8], aad: &[u8], data: &mut [u8], tag: &mut [u8]) -> Result<(), CryptoError>;
+    /// Checks the tag in constant time and decrypts `data` in place; on failure its contents are unspecified.
+    ///
+    /// # Errors
+    /// [`CryptoError::Mismatch`], or a nonce or tag of the wrong length.
+    fn open(&self, nonce: &[u8], aad: &[u8], data: &mut [u8], tag: &[u8]) -> Result<(), CryptoError>;
+}
+
+/// A keyed plain cipher.
+pub trait CipherKey: Send + Sync {
+    /// Encrypts whole blocks in place.
+    ///
+    /// # Errors
+    /// An IV or buffer of the wrong length.
+    fn encrypt(&self, iv: &[u8], data: &mut [u8]) -> Result<(), CryptoError>;
+    /// Decrypts whole blocks in place.
+    ///
+    /// # Errors
+    /// An IV or buffer of the wrong length.
+    fn decrypt(&self, iv: &[u8], data: &mut [u8]) -> Result<(), CryptoError>;
+}
