@@ -1,0 +1,4 @@
+//! IKEv2 messages (RFC 7296 §3).
+
+pub mod registry;
+pub use registry::*;
