@@ -64,8 +64,8 @@ pub enum IvRule {
     Implicit,
 }
 
-/// A keyed combined mode. Its nonce is salt and IV together.
-pub trait AeadKey: Send + Sync {
+/// A keyed combined mode. Its nonce is salt and IV together. `Debug` shows no octet of the key.
+pub trait AeadKey: Send + Sync + fmt::Debug {
     /// Encrypts `data` in place and writes the tag.
     ///
     /// # Errors
@@ -78,8 +78,8 @@ pub trait AeadKey: Send + Sync {
     fn open(&self, nonce: &[u8], aad: &[u8], data: &mut [u8], tag: &[u8]) -> Result<(), CryptoError>;
 }
 
-/// A keyed plain cipher.
-pub trait CipherKey: Send + Sync {
+/// A keyed plain cipher. `Debug` shows no octet of the key.
+pub trait CipherKey: Send + Sync + fmt::Debug {
     /// Encrypts whole blocks in place.
     ///
     /// # Errors

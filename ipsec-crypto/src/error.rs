@@ -32,6 +32,9 @@ pub enum CryptoError {
     /// A peer's public value that RFC 6989, RFC 8031 or FIPS 203 tell a recipient to refuse.
     #[error("peer's public value refused: {0}")]
     PeerPublic(PeerPublicError),
+    /// The generator handed in gives nothing that can be used, such as zeros without end.
+    #[error("random generator gives no usable value")]
+    Randomness,
     /// The row cannot be used this way (an AEAD asked for a bare cipher, and the like).
     #[error("algorithm cannot be used in this way")]
     Unsupported,

@@ -31,7 +31,8 @@ pub trait IntegrityAlgorithm: Send + Sync + fmt::Debug {
 }
 
 /// A keyed MAC over octets in parts, so that a header, a body and ESN's high half need not lie together.
-pub trait MacKey: Send + Sync {
+/// `Debug` shows no octet of the key.
+pub trait MacKey: Send + Sync + fmt::Debug {
     /// Writes as many octets of the MAC as `icv` takes; the row's ICV length at most.
     ///
     /// # Errors

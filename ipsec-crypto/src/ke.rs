@@ -35,11 +35,21 @@ pub trait KeyExchangeMethod: Send + Sync + fmt::Debug {
     /// # Errors
     /// [`CryptoError::PeerPublic`] when the initiator's data must be refused.
     fn respond(&self, peer: &[u8], rng: &mut dyn CryptoRng) -> Result<(Vec<u8>, Secret), CryptoError>;
+    /// Takes back what [`ActiveKeyExchange::export`] of the same row gave.
+    ///
+    /// # Errors
+    /// [`CryptoError::KeyLength`] for a private value the method cannot have, or [`CryptoError::Unsupported`]
+    /// where the row exports none.
+    fn resume(&self, private: &Secret) -> Result<Box<dyn ActiveKeyExchange>, CryptoError> {
+        let _ = private;
+        Err(CryptoError::Unsupported)
+    }
 }
 
 /// An initiator's half that waits for the answer. It is kept until set-up is authenticated, because it may have
-/// to be completed against more than one answer (RFC 7296 §2.4), so completing does not consume it.
-pub trait ActiveKeyExchange: Send + Sync {
+/// to be completed against more than one answer (RFC 7296 §2.4), so completing does not consume it. `Debug` shows
+/// nothing of the private value.
+pub trait ActiveKeyExchange: Send + Sync + fmt::Debug {
     /// The KE data that was, or is to be, sent.
     fn public(&self) -> &[u8];
     /// The shared secret with this answer.
@@ -47,7 +57,7 @@ pub trait ActiveKeyExchange: Send + Sync {
     /// # Errors
     /// [`CryptoError::PeerPublic`] when the answer must be refused.
     fn complete(&self, peer: &[u8]) -> Result<Secret, CryptoError>;
-    /// The private value in a form that the same row can take back, where it has one.
+    /// The private value in a form that [`KeyExchangeMethod::resume`] takes back, where it has one.
     fn export(&self) -> Option<Secret> {
         None
     }

@@ -4,6 +4,7 @@ use alloc::boxed::Box;
 use core::fmt;
 
 use ipsec_wire::ike::PrfId;
+use subtle::ConstantTimeEq;
 use zeroize::Zeroize;
 
 use crate::{CryptoError, Secret, Status};
@@ -39,13 +40,27 @@ pub trait PrfAlgorithm: Send + Sync + fmt::Debug {
     fn prf_key(&self, key: &[u8]) -> Result<Box<dyn PrfKey>, CryptoError>;
 }
 
-/// A keyed PRF.
-pub trait PrfKey: Send + Sync {
+/// A keyed PRF. `Debug` shows no octet of the key.
+pub trait PrfKey: Send + Sync + fmt::Debug {
     /// Computes the PRF over the concatenation of `parts` into `out`, which must be one output long.
     ///
     /// # Errors
     /// [`CryptoError::BufferLength`].
     fn compute(&self, parts: &[&[u8]], out: &mut [u8]) -> Result<(), CryptoError>;
+    /// Compares one whole output in constant time.
+    ///
+    /// # Errors
+    /// [`CryptoError::Mismatch`], or [`CryptoError::BufferLength`] when `expected` is not one output long.
+    fn verify(&self, parts: &[&[u8]], expected: &[u8]) -> Result<(), CryptoError> {
+        let mut block = [0u8; MAX_PRF_OUTPUT];
+        let Some(out) = block.get_mut(..expected.len()) else {
+            return Err(CryptoError::BufferLength { actual: expected.len() });
+        };
+        self.compute(parts, out)?;
+        let same: bool = out.ct_eq(expected).into();
+        block.zeroize();
+        if same { Ok(()) } else { Err(CryptoError::Mismatch) }
+    }
 }
 
 /// `prf(key, parts)` in one call.
