@@ -5,12 +5,16 @@
 
 extern crate alloc;
 
+mod flow;
 mod params;
+mod selector;
 mod time;
 
+pub use flow::Flow;
 pub use params::{
     DfPolicy, Direction, DscpPolicy, EcnPolicy, Encapsulation, HeaderPolicy, IkeSaRef, InterfaceId,
     IpCompCpis, Lifetime, Lifetimes, Mode, NatOriginalAddresses, Outer, PolicyId, Role, SaAlgorithms, SaKeys,
     SaParams, SaUpdate, SecurityProtocol,
 };
+pub use selector::{SelectorError, TrafficSelector, covers, narrow};
 pub use time::Instant;
