@@ -1,0 +1,347 @@
+//! What an endpoint is told beforehand: its own limits, its connections and their children.
+
+use alloc::string::{String, ToString};
+use alloc::vec;
+use alloc::vec::Vec;
+use core::net::{IpAddr, SocketAddr};
+use core::time::Duration;
+
+use ipsec_crypto::suite::Suite;
+use ipsec_crypto::{CryptoProvider, Secret};
+use ipsec_sa::{HeaderPolicy, Lifetimes, Mode, PolicyId, TrafficSelector};
+use ipsec_wire::Limits;
+
+use crate::exchange::retransmit::RetransmitPolicy;
+use crate::identity::Identity;
+use crate::path::{Path, Transport};
+
+/// Where the SPIs of inbound Child SAs come from: whoever owns the SAD.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub enum SpiSource {
+    /// Made up at random here.
+    #[default]
+    Random,
+    /// Handed in ahead by [`crate::Endpoint::supply_spis`], and given back unused by
+    /// [`crate::event::Event::SpiReleased`].
+    Pool,
+}
+
+/// Who carries out slow steps ([`crate::job::Request`]).
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub enum Executor {
+    /// The endpoint, at once.
+    #[default]
+    Inline,
+    /// The caller: [`crate::event::Event::Needs`], answered later by [`crate::Endpoint::answer`].
+    Caller,
+}
+
+/// When a responder asks for a cookie before it keeps any state (RFC 7296 §2.6).
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum CookiePolicy {
+    /// Never.
+    Never,
+    /// From this many half-open IKE SAs on.
+    From(usize),
+    /// Always.
+    Always,
+}
+
+/// An endpoint's own settings.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct EndpointConfig {
+    /// Where Child SA SPIs come from.
+    pub spi_source: SpiSource,
+    /// Who carries out slow steps.
+    pub executor: Executor,
+    /// Whether the caller acknowledges that an SA is installed before the message that depends on it is sent.
+    pub acknowledge_install: bool,
+    /// When to ask for cookies.
+    pub cookie: CookiePolicy,
+    /// Half-open IKE SAs as responder, in all.
+    pub max_half_open: usize,
+    /// Half-open IKE SAs as responder, per source address.
+    pub max_half_open_per_source: usize,
+    /// How long a half-open IKE SA may wait for IKE_AUTH.
+    pub half_open_timeout: Duration,
+    /// How often, and how long apart, requests are sent again over UDP.
+    pub retransmit: RetransmitPolicy,
+    /// After an unprotected error: how much longer a valid answer is waited for (RFC 7296 §2.21.1).
+    pub hint_grace: Duration,
+    /// Replies to unprotected messages outside any IKE SA, per second.
+    pub stateless_replies_per_second: u32,
+    /// Caps on what one message may count.
+    pub limits: Limits,
+    /// Octets of nonce to send: 16..=256, and at least half the PRF's key (RFC 7296 §2.10).
+    pub nonce_len: usize,
+    /// Emit [`crate::event::Event::Exchange`] for each message.
+    pub trace: bool,
+    /// Emit [`crate::event::Event::Keys`]: secrets, for debugging with Wireshark.
+    pub key_log: bool,
+}
+
+impl Default for EndpointConfig {
+    fn default() -> Self {
+        Self {
+            spi_source: SpiSource::default(),
+            executor: Executor::default(),
+            acknowledge_install: false,
+            cookie: CookiePolicy::From(32),
+            max_half_open: 1024,
+            max_half_open_per_source: 128,
+            half_open_timeout: Duration::from_secs(30),
+            retransmit: RetransmitPolicy::default(),
+            hint_grace: Duration::from_secs(3),
+            stateless_replies_per_second: 50,
+            limits: Limits::default(),
+            nonce_len: 32,
+            trace: false,
+            key_log: false,
+        }
+    }
+}
+
+/// A connection's number, given by [`crate::Endpoint::add_connection`].
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub struct ConnectionId(pub u32);
+
+/// The two UDP ports of one side.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Ports {
+    /// IKE alone.
+    pub ike: u16,
+    /// IKE and ESP, after the float (RFC 7296 §2.23).
+    pub encap: u16,
+}
+
+impl Default for Ports {
+    fn default() -> Self {
+        Self { ike: 500, encap: 4500 }
+    }
+}
+
+/// Which identities a peer may prove.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum PeerIdentity {
+    /// This one.
+    Exactly(Identity),
+    /// Any.
+    Any,
+}
+
+impl PeerIdentity {
+    /// Whether this identity is among them.
+    #[must_use]
+    pub fn admits(&self, identity: &Identity) -> bool {
+        match self {
+            Self::Exactly(expected) => expected == identity,
+            Self::Any => true,
+        }
+    }
+}
+
+/// How both sides prove who they are.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum Credentials {
+    /// A shared key (RFC 7296 §2.15).
+    Psk(Secret),
+}
+
+/// How long an IKE SA is used.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct IkeLifetime {
+    /// Replace it after this time, jitter taken off; `None` = never of ourselves.
+    pub rekey: Option<Duration>,
+    /// Up to so many percent of the time is taken off at random, so that both sides seldom collide.
+    pub jitter_percent: u8,
+    /// Give it up after this time.
+    pub hard: Option<Duration>,
+}
+
+impl Default for IkeLifetime {
+    fn default() -> Self {
+        Self {
+            rekey: Some(Duration::from_secs(4 * 3600)),
+            jitter_percent: 10,
+            hard: Some(Duration::from_secs(4 * 3600 + 1800)),
+        }
+    }
+}
+
+/// One peer, or one kind of peer.
+#[derive(Debug)]
+#[non_exhaustive]
+pub struct ConnectionConfig {
+    /// Name for people.
+    pub name: String,
+    /// Our address; `None` = any (only to answer).
+    pub local: Option<IpAddr>,
+    /// The peer's address; `None` = any (only to answer).
+    pub remote: Option<IpAddr>,
+    /// Our ports.
+    pub local_ports: Ports,
+    /// The peer's ports.
+    pub remote_ports: Ports,
+    /// Who we are.
+    pub local_id: Identity,
+    /// Who the peer may be.
+    pub remote_id: PeerIdentity,
+    /// How both prove it.
+    pub credentials: Credentials,
+    /// IKE proposals, most wanted first.
+    pub suites: Vec<Suite>,
+    /// Child SAs this connection may have; the first comes with IKE_AUTH.
+    pub children: Vec<ChildConfig>,
+    /// Make both sides believe in a NAT, so that ESP travels in UDP.
+    pub force_encapsulation: bool,
+    /// How long its IKE SA is used.
+    pub lifetime: IkeLifetime,
+    /// Probe a silent peer after this time (RFC 7296 §2.4).
+    pub liveness: Option<Duration>,
+    /// Send a keepalive this often when we are behind a NAT (RFC 3948 §2.3).
+    pub nat_keepalive: Option<Duration>,
+    /// How many requests of the peer we take at once (SET_WINDOW_SIZE, RFC 7296 §2.3).
+    pub window: u32,
+}
+
+impl ConnectionConfig {
+    /// A connection with a shared key; the fields hold what may be changed.
+    #[must_use]
+    pub fn psk(name: &str, local_id: Identity, remote_id: PeerIdentity, key: Secret, suites: Vec<Suite>) -> Self {
+        Self {
+            name: name.to_string(),
+            local: None,
+            remote: None,
+            local_ports: Ports::default(),
+            remote_ports: Ports::default(),
+            local_id,
+            remote_id,
+            credentials: Credentials::Psk(key),
+            suites,
+            children: vec![],
+            force_encapsulation: false,
+            lifetime: IkeLifetime::default(),
+            liveness: None,
+            nat_keepalive: Some(Duration::from_secs(20)),
+            window: 1,
+        }
+    }
+
+    /// Sets both addresses.
+    #[must_use]
+    pub fn between(mut self, local: IpAddr, remote: IpAddr) -> Self {
+        self.local = Some(local);
+        self.remote = Some(remote);
+        self
+    }
+
+    /// Sets the ports of both sides.
+    #[must_use]
+    pub fn with_ports(mut self, local: Ports, remote: Ports) -> Self {
+        self.local_ports = local;
+        self.remote_ports = remote;
+        self
+    }
+
+    /// Adds a child.
+    #[must_use]
+    pub fn with_child(mut self, child: ChildConfig) -> Self {
+        self.children.push(child);
+        self
+    }
+
+    /// Whether a datagram on this path may be this connection's.
+    #[must_use]
+    pub fn fits(&self, path: &Path) -> bool {
+        self.local.is_none_or(|local| local == path.local.ip())
+            && self.remote.is_none_or(|remote| remote == path.remote.ip())
+    }
+
+    /// The path to start on, where both addresses are known.
+    #[must_use]
+    pub(crate) fn first_path(&self) -> Option<Path> {
+        Some(Path::udp(
+            SocketAddr::new(self.local?, self.local_ports.ike),
+            SocketAddr::new(self.remote?, self.remote_ports.ike),
+        ))
+    }
+
+    /// The same addresses after the float to the encapsulation ports.
+    #[must_use]
+    pub(crate) fn floated(&self, path: &Path) -> Path {
+        match path.transport {
+            Transport::Udp => Path::udp_encap(
+                SocketAddr::new(path.local.ip(), self.local_ports.encap),
+                SocketAddr::new(path.remote.ip(), self.remote_ports.encap),
+            ),
+            _ => *path,
+        }
+    }
+
+    /// Names what a provider lacks for this connection.
+    ///
+    /// # Errors
+    /// [`ipsec_crypto::suite::SuiteError`] that names the missing algorithm.
+    pub fn supported_by(&self, provider: &CryptoProvider) -> Result<(), ipsec_crypto::suite::SuiteError> {
+        self.suites
+            .iter()
+            .chain(self.children.iter().flat_map(|child| &child.suites))
+            .try_for_each(|suite| suite.supported_by(provider))
+    }
+}
+
+/// One kind of Child SA of a connection.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct ChildConfig {
+    /// Name for people.
+    pub name: String,
+    /// What may come from our side.
+    pub local: Vec<TrafficSelector>,
+    /// What may come from the peer's side.
+    pub remote: Vec<TrafficSelector>,
+    /// ESP proposals, most wanted first. Key exchange methods in them ask for forward secrecy in CREATE_CHILD_SA.
+    pub suites: Vec<Suite>,
+    /// Tunnel or transport.
+    pub mode: Mode,
+    /// Soft and hard limits. Time is watched here, octets and packets by whoever processes packets.
+    pub lifetimes: Lifetimes,
+    /// Up to so many percent of the soft time is taken off at random.
+    pub jitter_percent: u8,
+    /// Replay window of the inbound SA, in packets.
+    pub replay_window: u32,
+    /// How outer headers are made.
+    pub header: HeaderPolicy,
+    /// The policy this child serves.
+    pub policy: Option<PolicyId>,
+}
+
+impl ChildConfig {
+    /// A tunnel between these selectors; the fields hold what may be changed.
+    #[must_use]
+    pub fn tunnel(
+        name: &str,
+        local: Vec<TrafficSelector>,
+        remote: Vec<TrafficSelector>,
+        suites: Vec<Suite>,
+    ) -> Self {
+        let hour = Duration::from_secs(3600);
+        let mut lifetimes = Lifetimes::default();
+        lifetimes.soft.time = Some(hour);
+        lifetimes.hard.time = Some(hour + Duration::from_secs(600));
+        Self {
+            name: name.to_string(),
+            local,
+            remote,
+            suites,
+            mode: Mode::Tunnel,
+            lifetimes,
+            jitter_percent: 10,
+            replay_window: 1024,
+            header: HeaderPolicy::default(),
+            policy: None,
+        }
+    }
+}

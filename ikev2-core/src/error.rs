@@ -1,0 +1,161 @@
+//! Errors by class, and the one place that says what each means to the peer and to the SA.
+
+use alloc::boxed::Box;
+use alloc::vec::Vec;
+
+use ipsec_crypto::CryptoError;
+use ipsec_wire::ParseError;
+use ipsec_wire::ike::{ExchangeType, NotifyType, PayloadType};
+use thiserror::Error;
+
+use crate::diagnosis::Diagnosis;
+
+/// Why something did not come about. Every class explains itself: what did not match, ours against theirs.
+#[derive(Clone, Debug, Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// An authentic message was not well formed.
+    #[error("invalid message: {0}")]
+    InvalidMessage(InvalidMessage),
+    /// Nothing that both sides accept.
+    #[error("incompatible: {0}")]
+    PeerIncompatible(Box<Diagnosis>),
+    /// The peer did what the RFC forbids.
+    #[error("the peer broke the protocol: {0}")]
+    PeerMisbehaved(Misbehaviour),
+    /// The peer did not prove its identity, or we did not prove ours.
+    #[error("authentication failed: {0}")]
+    AuthenticationFailed(Box<Diagnosis>),
+    /// The peer refused with this notify.
+    #[error("the peer answered {notify}")]
+    NotifyReceived {
+        /// Type.
+        notify: NotifyType,
+        /// Data, at most 64 octets of it.
+        data: Vec<u8>,
+    },
+    /// An algorithm refused.
+    #[error("cryptography: {0}")]
+    Crypto(#[from] CryptoError),
+    /// No answer.
+    #[error("no answer to {exchange} after {tries} tries")]
+    TimedOut {
+        /// The exchange.
+        exchange: ExchangeType,
+        /// How often the request was sent.
+        tries: u8,
+    },
+    /// The caller asked for what cannot be.
+    #[error("{0}")]
+    ApiMisuse(#[from] ApiMisuse),
+}
+
+/// What was not well formed.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Error)]
+#[non_exhaustive]
+pub enum InvalidMessage {
+    /// Its payloads do not parse.
+    #[error("{0}")]
+    Parse(#[from] ParseError),
+    /// A payload of an unknown type that must be understood (RFC 7296 §2.5).
+    #[error("critical payload of unknown type {0}")]
+    Critical(PayloadType),
+    /// A payload that must be there is not.
+    #[error("payload {0} is missing")]
+    Missing(PayloadType),
+    /// A nonce of a length that RFC 7296 §2.10 does not allow.
+    #[error("nonce of {0} octets")]
+    NonceLength(usize),
+    /// An exchange that is not known, or not fit for the state.
+    #[error("exchange {0} does not fit here")]
+    Exchange(ExchangeType),
+}
+
+/// What the peer should not have done.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Error)]
+#[non_exhaustive]
+pub enum Misbehaviour {
+    /// It answered with what we did not offer.
+    #[error("it chose what was not offered")]
+    ChoseUnoffered,
+    /// It asked for a key exchange method that we did not offer, or for the one we had used.
+    #[error("it asked for a key exchange method that was not offered")]
+    KeUnoffered,
+    /// It asked for cookies or other methods again and again.
+    #[error("it asked to try again too often")]
+    TooManyRetries,
+    /// It widened the traffic selectors.
+    #[error("it answered with selectors that were not offered")]
+    SelectorsWidened,
+    /// Its KE payload's method is not the one of its proposal.
+    #[error("its KE payload does not fit its proposal")]
+    KeMismatch,
+}
+
+/// What the caller should not have done.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Error)]
+#[non_exhaustive]
+pub enum ApiMisuse {
+    /// No connection of this number.
+    #[error("no such connection")]
+    UnknownConnection,
+    /// No IKE SA of this handle.
+    #[error("no such IKE SA")]
+    UnknownIkeSa,
+    /// No Child SA of this SPI.
+    #[error("no such Child SA")]
+    UnknownChild,
+    /// The connection has no child of this number.
+    #[error("the connection has no such child")]
+    UnknownChildConfig,
+    /// To start a connection, both addresses must be known.
+    #[error("the connection has no addresses to start from")]
+    NoAddress,
+    /// The connection offers nothing that the provider can compute.
+    #[error("the provider lacks what the connection offers")]
+    NoSuite,
+    /// The IKE SA is not established, or is being closed.
+    #[error("the IKE SA cannot do this in its state")]
+    WrongState,
+}
+
+/// What an error means to the peer and to the SA it came up in.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Disposition {
+    /// What the peer is told, where it can be told.
+    pub notify: Option<NotifyType>,
+    /// Whether the IKE SA ends.
+    pub ends_ike_sa: bool,
+}
+
+impl Error {
+    /// The one mapping from classes to consequences (RFC 7296 §2.21).
+    #[must_use]
+    pub fn disposition(&self) -> Disposition {
+        let (notify, ends_ike_sa) = match self {
+            Self::InvalidMessage(InvalidMessage::Critical(_)) => {
+                (Some(NotifyType::UNSUPPORTED_CRITICAL_PAYLOAD), false)
+            }
+            // Authentic and still malformed: the two sides do not understand each other (§2.21.3).
+            Self::InvalidMessage(_) => (Some(NotifyType::INVALID_SYNTAX), true),
+            Self::PeerIncompatible(diagnosis) => (Some(diagnosis.notify()), false),
+            Self::PeerMisbehaved(_) => (Some(NotifyType::INVALID_SYNTAX), false),
+            Self::AuthenticationFailed(_) => (Some(NotifyType::AUTHENTICATION_FAILED), true),
+            Self::NotifyReceived { notify, .. } => {
+                (None, matches!(*notify, NotifyType::AUTHENTICATION_FAILED | NotifyType::INVALID_SYNTAX))
+            }
+            // A peer's public value that must be refused is a malformed message (RFC 6989 §2.5).
+            Self::Crypto(CryptoError::PeerPublic(_)) => (Some(NotifyType::INVALID_SYNTAX), false),
+            Self::Crypto(_) => (Some(NotifyType::TEMPORARY_FAILURE), false),
+            Self::TimedOut { .. } => (None, true),
+            Self::ApiMisuse(_) => (None, false),
+        };
+        Disposition { notify, ends_ike_sa }
+    }
+}
+
+impl From<ParseError> for Error {
+    fn from(error: ParseError) -> Self {
+        Self::InvalidMessage(InvalidMessage::Parse(error))
+    }
+}
