@@ -6,15 +6,25 @@
 extern crate alloc;
 
 mod flow;
+mod lifetime;
 mod params;
+mod replay;
+mod sad;
 mod selector;
+mod seq;
+mod spd;
 mod time;
 
 pub use flow::Flow;
+pub use lifetime::{LifetimeEvent, LifetimeExpired, LifetimeState, Limit, Meter};
 pub use params::{
     DfPolicy, Direction, DscpPolicy, EcnPolicy, Encapsulation, HeaderPolicy, IkeSaRef, InterfaceId,
     IpCompCpis, Lifetime, Lifetimes, Mode, NatOriginalAddresses, Outer, PolicyId, Role, SaAlgorithms, SaKeys,
     SaParams, SaUpdate, SecurityProtocol,
 };
+pub use replay::{ReplayError, ReplayWindow};
+pub use sad::{InsertError, Rejected, SaDatabase};
 pub use selector::{SelectorError, TrafficSelector, covers, narrow};
+pub use seq::{ReservedSeq, SequenceCounter, SequenceExhausted};
+pub use spd::{Policy, PolicyAction, PolicyError, PopulateFromPacket, ProtectSpec, SecurityPolicyDatabase};
 pub use time::Instant;

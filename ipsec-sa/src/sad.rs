@@ -1,0 +1,393 @@
+//! The inbound half of the SA database (RFC 4301 §4.4.2): SAs by SPI.
+//!
+//! An SPI of our own choice is a random generation over the index of a slot, so that a look-up is one load, and an
+//! SPI that was guessed or belongs to a removed SA misses. SPIs that somebody else chose (manual keys) stand in an
+//! ordered map beside the slab.
+
+use alloc::collections::{BTreeMap, VecDeque};
+use alloc::vec::Vec;
+use core::fmt;
+
+use ipsec_wire::Spi;
+use rand_core::CryptoRng;
+use thiserror::Error;
+
+/// SAs by SPI, with a fixed capacity.
+///
+/// Memory: a slot of eight octets and one `S` for each SA that was ever there at once, at most `capacity` and the
+/// quarantine; eight octets of queue for each slot that is not in use.
+#[derive(Clone)]
+pub struct SaDatabase<S> {
+    slots: Vec<Slot<S>>,
+    /// Indices of slots that are not in use, in the order in which they became free.
+    free: VecDeque<u32>,
+    foreign: BTreeMap<u32, S>,
+    /// Reserved and live slots.
+    used: usize,
+    live: usize,
+    capacity: usize,
+    index_mask: u32,
+}
+
+#[derive(Clone)]
+struct Slot<S> {
+    /// The SPI of the reservation or the SA; of a free slot the last one that it had.
+    spi: u32,
+    state: State<S>,
+}
+
+#[derive(Clone)]
+enum State<S> {
+    Free,
+    Reserved,
+    Live(S),
+}
+
+/// Why an SA was not taken into the database.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Error)]
+pub enum InsertError {
+    /// The SPI was never reserved, or its reservation was released.
+    #[error("SPI is not reserved")]
+    NotReserved,
+    /// There is an SA or a reservation with this SPI.
+    #[error("SPI is in use")]
+    InUse,
+    /// The SPI is one of 0..=255 (RFC 4303 §2.1).
+    #[error("SPI is a reserved value")]
+    ReservedValue,
+    /// The database holds as many SAs as it may.
+    #[error("SA database is full")]
+    Full,
+}
+
+/// An SA that was not taken, handed back with the reason.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Rejected<S> {
+    /// Why.
+    pub error: InsertError,
+    /// The SA.
+    pub sa: S,
+}
+
+impl<S> SaDatabase<S> {
+    /// The largest capacity: it leaves eight bits of generation.
+    pub const MAX_CAPACITY: usize = (1 << 24) - Self::QUARANTINE;
+    /// A slot is not used again before this many others that were freed before or with it.
+    pub const QUARANTINE: usize = 64;
+
+    /// An empty database for at most `capacity` SAs and reservations ([`SaDatabase::MAX_CAPACITY`] at most).
+    #[must_use]
+    pub fn new(capacity: usize) -> Self {
+        let capacity = capacity.min(Self::MAX_CAPACITY);
+        let index_mask = ((capacity + Self::QUARANTINE).next_power_of_two() - 1) as u32;
+        Self {
+            slots: Vec::new(),
+            free: VecDeque::new(),
+            foreign: BTreeMap::new(),
+            used: 0,
+            live: 0,
+            capacity,
+            index_mask,
+        }
+    }
+
+    /// Reserves a fresh SPI; `None` when the database is full. It is never one of 0..=255, never in use, and not the
+    /// last one that its slot had.
+    pub fn reserve(&mut self, rng: &mut dyn CryptoRng) -> Option<Spi> {
+        if self.used + self.foreign.len() >= self.capacity {
+            return None;
+        }
+        // New slots until there are enough for the quarantine to hold, then the one that is free the longest.
+        let index = if self.slots.len() < self.capacity + Self::QUARANTINE {
+            self.slots.push(Slot { spi: 0, state: State::Free });
+            (self.slots.len() - 1) as u32
+        } else {
+            self.free.pop_front()?
+        };
+        let slot = self.slots.get_mut(index as usize)?;
+        let spi = loop {
+            let spi = rng.next_u32() & !self.index_mask | index;
+            if spi > 255 && spi != slot.spi && !self.foreign.contains_key(&spi) {
+                break spi;
+            }
+        };
+        *slot = Slot { spi, state: State::Reserved };
+        self.used += 1;
+        Some(Spi(spi))
+    }
+
+    /// Gives a reservation back; whether there was one.
+    pub fn release(&mut self, spi: Spi) -> bool {
+        match self.slot_mut(spi) {
+            Some(slot @ Slot { state: State::Reserved, .. }) => {
+                slot.state = State::Free;
+                self.retire(spi);
+                true
+            }
+            _ => false,
+        }
+    }
+
+    /// Puts an SA under its reserved SPI.
+    ///
+    /// # Errors
+    /// [`InsertError::NotReserved`] or [`InsertError::InUse`], with the SA.
+    pub fn insert(&mut self, spi: Spi, sa: S) -> Result<(), Rejected<S>> {
+        let error = match self.slot_mut(spi) {
+            Some(Slot { state: state @ State::Reserved, .. }) => {
+                *state = State::Live(sa);
+                self.live += 1;
+                return Ok(());
+            }
+            Some(Slot { state: State::Live(_), .. }) => InsertError::InUse,
+            _ => InsertError::NotReserved,
+        };
+        Err(Rejected { error, sa })
+    }
+
+    /// Puts an SA under an SPI that was not chosen here.
+    ///
+    /// # Errors
+    /// [`InsertError::InUse`], [`InsertError::ReservedValue`] or [`InsertError::Full`], with the SA.
+    pub fn insert_foreign(&mut self, spi: Spi, sa: S) -> Result<(), Rejected<S>> {
+        let taken = matches!(self.slot_mut(spi), Some(Slot { state: State::Reserved | State::Live(_), .. }));
+        let error = if spi.is_reserved() {
+            InsertError::ReservedValue
+        } else if taken || self.foreign.contains_key(&spi.0) {
+            InsertError::InUse
+        } else if self.used + self.foreign.len() >= self.capacity {
+            InsertError::Full
+        } else {
+            self.foreign.insert(spi.0, sa);
+            return Ok(());
+        };
+        Err(Rejected { error, sa })
+    }
+
+    /// The SA with this SPI.
+    #[must_use]
+    #[inline]
+    pub fn lookup(&self, spi: Spi) -> Option<&S> {
+        match self.slots.get((spi.0 & self.index_mask) as usize) {
+            Some(Slot { spi: own, state: State::Live(sa) }) if *own == spi.0 => Some(sa),
+            _ if self.foreign.is_empty() => None,
+            _ => self.foreign.get(&spi.0),
+        }
+    }
+
+    /// The SA with this SPI, to be changed.
+    #[inline]
+    pub fn lookup_mut(&mut self, spi: Spi) -> Option<&mut S> {
+        match self.slots.get_mut((spi.0 & self.index_mask) as usize) {
+            Some(Slot { spi: own, state: State::Live(sa) }) if *own == spi.0 => Some(sa),
+            _ if self.foreign.is_empty() => None,
+            _ => self.foreign.get_mut(&spi.0),
+        }
+    }
+
+    /// Takes an SA out. Its slot rests before it is used again.
+    pub fn remove(&mut self, spi: Spi) -> Option<S> {
+        let Some(slot @ Slot { state: State::Live(_), .. }) = self.slot_mut(spi) else {
+            return self.foreign.remove(&spi.0);
+        };
+        let State::Live(sa) = core::mem::replace(&mut slot.state, State::Free) else { return None };
+        self.live -= 1;
+        self.retire(spi);
+        Some(sa)
+    }
+
+    /// All SAs: the slab's in the order of their slots, then the foreign ones in the order of their SPIs.
+    pub fn iter(&self) -> impl Iterator<Item = (Spi, &S)> {
+        let own = self.slots.iter().filter_map(|slot| match &slot.state {
+            State::Live(sa) => Some((Spi(slot.spi), sa)),
+            _ => None,
+        });
+        own.chain(self.foreign.iter().map(|(spi, sa)| (Spi(*spi), sa)))
+    }
+
+    /// All SAs, to be changed, in the order of [`SaDatabase::iter`].
+    pub fn iter_mut(&mut self) -> impl Iterator<Item = (Spi, &mut S)> {
+        let own = self.slots.iter_mut().filter_map(|slot| match &mut slot.state {
+            State::Live(sa) => Some((Spi(slot.spi), sa)),
+            _ => None,
+        });
+        own.chain(self.foreign.iter_mut().map(|(spi, sa)| (Spi(*spi), sa)))
+    }
+
+    /// SAs in the database; reservations do not count.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.live + self.foreign.len()
+    }
+
+    /// Whether there is no SA.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// SAs and reservations that may be there at once.
+    #[must_use]
+    pub fn capacity(&self) -> usize {
+        self.capacity
+    }
+
+    /// The slot of a reservation or an SA of our own.
+    fn slot_mut(&mut self, spi: Spi) -> Option<&mut Slot<S>> {
+        let slot = self.slots.get_mut((spi.0 & self.index_mask) as usize)?;
+        (slot.spi == spi.0 && !matches!(slot.state, State::Free)).then_some(slot)
+    }
+
+    fn retire(&mut self, spi: Spi) {
+        self.used -= 1;
+        self.free.push_back(spi.0 & self.index_mask);
+    }
+}
+
+impl<S> fmt::Debug for SaDatabase<S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SaDatabase")
+            .field("len", &self.len())
+            .field("reserved", &(self.used - self.live))
+            .field("capacity", &self.capacity)
+            .finish()
+    }
+}
+
+impl<S> fmt::Debug for Rejected<S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Rejected").field("error", &self.error).finish_non_exhaustive()
+    }
+}
+
+impl<S> fmt::Display for Rejected<S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(&self.error, f)
+    }
+}
+
+impl<S> core::error::Error for Rejected<S> {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    use proptest::prelude::*;
+    use rand_chacha::ChaCha8Rng;
+    use rand_core::SeedableRng;
+
+    fn rng() -> ChaCha8Rng {
+        ChaCha8Rng::seed_from_u64(7)
+    }
+
+    #[test]
+    fn a_stale_spi_misses_and_a_slot_rests() {
+        let (mut sad, mut rng) = (SaDatabase::new(4), rng());
+        let first = sad.reserve(&mut rng).unwrap();
+        sad.insert(first, "first").unwrap();
+        assert_eq!(sad.remove(first), Some("first"));
+        for fresh in 0..3 * SaDatabase::<()>::QUARANTINE {
+            let spi = sad.reserve(&mut rng).unwrap();
+            if fresh < SaDatabase::<()>::QUARANTINE {
+                assert_ne!(spi.0 & sad.index_mask, first.0 & sad.index_mask);
+            }
+            assert_ne!(spi, first);
+            sad.insert(spi, "other").unwrap();
+            assert_eq!(sad.lookup(first), None);
+            sad.remove(spi);
+        }
+        assert_eq!(sad.slots.len(), 4 + SaDatabase::<()>::QUARANTINE);
+    }
+
+    #[test]
+    fn capacity_counts_reservations_and_foreign_sas() {
+        let (mut sad, mut rng) = (SaDatabase::new(3), rng());
+        let reserved = sad.reserve(&mut rng).unwrap();
+        sad.insert_foreign(Spi(0x1000), 1).unwrap();
+        assert_eq!(sad.insert_foreign(Spi(0x1000), 2).unwrap_err().error, InsertError::InUse);
+        assert_eq!(sad.insert_foreign(reserved, 2).unwrap_err().error, InsertError::InUse);
+        assert_eq!(sad.insert_foreign(Spi(255), 2).unwrap_err().error, InsertError::ReservedValue);
+        assert_eq!(
+            sad.insert(Spi(0x1000), 2).unwrap_err(),
+            Rejected { error: InsertError::NotReserved, sa: 2 }
+        );
+        sad.reserve(&mut rng).unwrap();
+        assert_eq!(sad.reserve(&mut rng), None);
+        assert_eq!(sad.insert_foreign(Spi(0x1001), 3).unwrap_err().error, InsertError::Full);
+        assert!(sad.release(reserved) && !sad.release(reserved));
+        assert_eq!(sad.insert(reserved, 4).unwrap_err().error, InsertError::NotReserved);
+        assert!(sad.reserve(&mut rng).is_some());
+        assert_eq!(sad.len(), 1);
+    }
+
+    #[test]
+    fn an_empty_database_has_no_room_where_it_may_hold_nothing() {
+        let mut sad = SaDatabase::<()>::new(0);
+        assert_eq!(sad.reserve(&mut rng()), None);
+        assert_eq!(sad.lookup(Spi(256)), None);
+    }
+
+    proptest! {
+        #[test]
+        fn agrees_with_a_map(
+            seed in any::<u64>(),
+            steps in proptest::collection::vec((0u8..6, any::<u16>()), 1..400),
+        ) {
+            let mut rng = ChaCha8Rng::seed_from_u64(seed);
+            let mut sad = SaDatabase::new(20);
+            let mut model = BTreeMap::<u32, Option<u16>>::new();
+            let mut issued = Vec::new();
+            for (kind, value) in steps {
+                let chosen = issued.get(usize::from(value) % issued.len().max(1)).copied().unwrap_or(Spi(1));
+                match kind {
+                    0 | 1 => match sad.reserve(&mut rng) {
+                        Some(spi) => {
+                            prop_assert!(!spi.is_reserved() && model.len() < 20);
+                            prop_assert_eq!(model.insert(spi.0, None), None);
+                            issued.push(spi);
+                        }
+                        None => prop_assert_eq!(model.len(), 20),
+                    },
+                    2 => {
+                        let expected = model.get(&chosen.0) == Some(&None);
+                        prop_assert_eq!(sad.insert(chosen, value).is_ok(), expected);
+                        if expected {
+                            model.insert(chosen.0, Some(value));
+                        }
+                    }
+                    3 => {
+                        let expected = model.get(&chosen.0).copied().flatten();
+                        prop_assert_eq!(sad.remove(chosen), expected);
+                        if expected.is_some() {
+                            model.remove(&chosen.0);
+                        }
+                    }
+                    4 => {
+                        let expected = model.get(&chosen.0) == Some(&None);
+                        prop_assert_eq!(sad.release(chosen), expected);
+                        if expected {
+                            model.remove(&chosen.0);
+                        }
+                    }
+                    _ => {
+                        let spi = Spi(256 + u32::from(value));
+                        let expected = !model.contains_key(&spi.0) && model.len() < 20;
+                        prop_assert_eq!(sad.insert_foreign(spi, value).is_ok(), expected);
+                        if expected {
+                            model.insert(spi.0, Some(value));
+                            issued.push(spi);
+                        }
+                    }
+                }
+                for spi in &issued {
+                    prop_assert_eq!(sad.lookup(*spi).copied(), model.get(&spi.0).copied().flatten());
+                    prop_assert_eq!(sad.lookup_mut(*spi).copied(), model.get(&spi.0).copied().flatten());
+                }
+                let listed: BTreeMap<_, _> = sad.iter().map(|(spi, sa)| (spi.0, *sa)).collect();
+                let expected: BTreeMap<_, _> = model.iter().filter_map(|(spi, sa)| Some((*spi, (*sa)?))).collect();
+                prop_assert_eq!(sad.len(), expected.len());
+                prop_assert_eq!(listed, expected);
+            }
+        }
+    }
+}

@@ -1,0 +1,311 @@
+//! The security policy database (RFC 4301 §4.4.1): ordered policies, the first match decides, no match discards.
+
+use alloc::string::String;
+use alloc::vec::Vec;
+
+use thiserror::Error;
+
+use crate::{Direction, Flow, InterfaceId, Mode, PolicyId, SecurityProtocol, TrafficSelector};
+
+/// What happens to a packet that matches.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum PolicyAction {
+    /// Goes through an SA, and never in clear.
+    Protect(ProtectSpec),
+    /// Passes in clear.
+    Bypass,
+    /// Is dropped.
+    Discard,
+}
+
+/// How a packet is protected.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[non_exhaustive]
+pub struct ProtectSpec {
+    /// ESP or AH.
+    pub protocol: SecurityProtocol,
+    /// Tunnel or transport.
+    pub mode: Mode,
+    /// The caller's number for the peer that the SA is made with.
+    pub peer: u32,
+    /// Which values of the SA come from the packet that asked for it instead of from the policy.
+    pub populate: PopulateFromPacket,
+}
+
+impl ProtectSpec {
+    /// ESP in tunnel mode with the caller's peer number `peer`.
+    #[must_use]
+    pub const fn tunnel(peer: u32) -> Self {
+        Self {
+            protocol: SecurityProtocol::Esp,
+            mode: Mode::Tunnel,
+            peer,
+            populate: PopulateFromPacket {
+                local_address: false,
+                remote_address: false,
+                protocol: false,
+                local_port: false,
+                remote_port: false,
+            },
+        }
+    }
+}
+
+/// The PFP flags (RFC 4301 §4.4.1.2).
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct PopulateFromPacket {
+    /// Local address.
+    pub local_address: bool,
+    /// Remote address.
+    pub remote_address: bool,
+    /// Next layer protocol.
+    pub protocol: bool,
+    /// Local port, or type and code.
+    pub local_port: bool,
+    /// Remote port, or type and code.
+    pub remote_port: bool,
+}
+
+/// One entry.
+#[derive(Clone, PartialEq, Eq, Debug)]
+#[non_exhaustive]
+pub struct Policy {
+    /// Its number, unique in the database.
+    pub id: PolicyId,
+    /// Its name, for people.
+    pub name: String,
+    /// Our side: sources of outbound packets, destinations of inbound ones.
+    pub local: Vec<TrafficSelector>,
+    /// The other side.
+    pub remote: Vec<TrafficSelector>,
+    /// What happens.
+    pub action: PolicyAction,
+    /// The only direction it is about; both when `None`.
+    pub direction: Option<Direction>,
+    /// Virtual interface that it belongs to.
+    pub interface: Option<InterfaceId>,
+}
+
+impl Policy {
+    /// A policy for both directions.
+    #[must_use]
+    pub fn new(
+        id: PolicyId,
+        name: impl Into<String>,
+        local: Vec<TrafficSelector>,
+        remote: Vec<TrafficSelector>,
+        action: PolicyAction,
+    ) -> Self {
+        Self { id, name: name.into(), local, remote, action, direction: None, interface: None }
+    }
+
+    /// Restricts it to one direction.
+    #[must_use]
+    pub const fn for_direction(mut self, direction: Direction) -> Self {
+        self.direction = Some(direction);
+        self
+    }
+
+    /// Whether a packet in this direction matches.
+    #[must_use]
+    pub fn matches(&self, direction: Direction, flow: &Flow) -> bool {
+        if self.direction.is_some_and(|only| only != direction) {
+            return false;
+        }
+        match direction {
+            Direction::Outbound => flow.between(&self.local, &self.remote),
+            Direction::Inbound => flow.between(&self.remote, &self.local),
+        }
+    }
+}
+
+/// Why a policy was not taken.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Error)]
+pub enum PolicyError {
+    /// There is a policy with this id.
+    #[error("policy id is in use")]
+    DuplicateId,
+    /// The policy that it was to stand in front of is not there.
+    #[error("no policy with this id")]
+    UnknownId,
+}
+
+/// Ordered policies.
+#[derive(Clone, Debug, Default)]
+pub struct SecurityPolicyDatabase {
+    policies: Vec<Policy>,
+    revision: u64,
+}
+
+impl SecurityPolicyDatabase {
+    /// No policy: everything is discarded.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Adds a policy behind all others.
+    ///
+    /// # Errors
+    /// [`PolicyError::DuplicateId`].
+    pub fn insert(&mut self, policy: Policy) -> Result<(), PolicyError> {
+        self.insert_at(self.policies.len(), policy)
+    }
+
+    /// Adds a policy in front of another one.
+    ///
+    /// # Errors
+    /// [`PolicyError::DuplicateId`], [`PolicyError::UnknownId`].
+    pub fn insert_before(&mut self, next: PolicyId, policy: Policy) -> Result<(), PolicyError> {
+        let index = self.policies.iter().position(|known| known.id == next).ok_or(PolicyError::UnknownId)?;
+        self.insert_at(index, policy)
+    }
+
+    /// Takes a policy out.
+    pub fn remove(&mut self, id: PolicyId) -> Option<Policy> {
+        let index = self.policies.iter().position(|known| known.id == id)?;
+        self.revision += 1;
+        Some(self.policies.remove(index))
+    }
+
+    /// The policy with this id.
+    #[must_use]
+    pub fn policy(&self, id: PolicyId) -> Option<&Policy> {
+        self.policies.iter().find(|known| known.id == id)
+    }
+
+    /// The policy that decides about a packet that is to leave; `None` discards it (RFC 4301 §5.1).
+    #[must_use]
+    pub fn outbound(&self, flow: &Flow) -> Option<&Policy> {
+        self.policies.iter().find(|policy| policy.matches(Direction::Outbound, flow))
+    }
+
+    /// The policy that decides about a packet that came in clear; `None`, like PROTECT, discards it
+    /// (RFC 4301 §5.2).
+    #[must_use]
+    pub fn inbound(&self, flow: &Flow) -> Option<&Policy> {
+        self.policies.iter().find(|policy| policy.matches(Direction::Inbound, flow))
+    }
+
+    /// All policies in their order.
+    pub fn iter(&self) -> impl Iterator<Item = &Policy> {
+        self.policies.iter()
+    }
+
+    /// How many policies there are.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.policies.len()
+    }
+
+    /// Whether there is no policy.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.policies.is_empty()
+    }
+
+    /// Changes with every change of the policies: what was decided under another revision is void.
+    #[must_use]
+    pub const fn revision(&self) -> u64 {
+        self.revision
+    }
+
+    fn insert_at(&mut self, index: usize, policy: Policy) -> Result<(), PolicyError> {
+        if self.policy(policy.id).is_some() {
+            return Err(PolicyError::DuplicateId);
+        }
+        self.policies.insert(index.min(self.policies.len()), policy);
+        self.revision += 1;
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use alloc::vec;
+    use core::net::IpAddr;
+
+    use proptest::prelude::*;
+
+    fn policy(id: u32, local: &str, remote: &str, action: PolicyAction) -> Policy {
+        Policy::new(PolicyId(id), "test", vec![local.parse().unwrap()], vec![remote.parse().unwrap()], action)
+    }
+
+    fn flow(src: [u8; 4], dst: [u8; 4]) -> Flow {
+        Flow { src: src.into(), dst: dst.into(), protocol: 6, src_port: Some(1000), dst_port: Some(80) }
+    }
+
+    #[test]
+    fn the_first_match_decides_and_no_match_discards() {
+        let mut spd = SecurityPolicyDatabase::new();
+        let out = flow([10, 0, 0, 1], [10, 1, 0, 1]);
+        assert_eq!(spd.outbound(&out), None);
+        let protect = PolicyAction::Protect(ProtectSpec::tunnel(1));
+        spd.insert(policy(1, "10.0.0.0/24", "10.1.0.0/24", protect)).unwrap();
+        let revision = spd.revision();
+        spd.insert_before(PolicyId(1), policy(2, "10.0.0.1", "10.1.0.0/16", PolicyAction::Discard)).unwrap();
+        assert_ne!(spd.revision(), revision);
+        assert_eq!(spd.outbound(&out).unwrap().id, PolicyId(2));
+        assert_eq!(spd.outbound(&flow([10, 0, 0, 2], [10, 1, 0, 1])).unwrap().id, PolicyId(1));
+        assert_eq!(spd.inbound(&out), None);
+        assert_eq!(spd.inbound(&out.reversed()).unwrap().id, PolicyId(2));
+        assert_eq!(spd.remove(PolicyId(2)).unwrap().action, PolicyAction::Discard);
+        assert_eq!(spd.outbound(&out).unwrap().id, PolicyId(1));
+        let twice = policy(1, "::/0", "::/0", PolicyAction::Bypass);
+        assert_eq!(spd.insert(twice.clone()), Err(PolicyError::DuplicateId));
+        assert_eq!(spd.insert_before(PolicyId(9), twice), Err(PolicyError::UnknownId));
+    }
+
+    #[test]
+    fn a_policy_can_be_about_one_direction() {
+        let mut spd = SecurityPolicyDatabase::new();
+        let both = policy(1, "0.0.0.0/0", "0.0.0.0/0", PolicyAction::Bypass);
+        spd.insert(both.for_direction(Direction::Inbound)).unwrap();
+        assert_eq!(spd.outbound(&flow([1, 1, 1, 1], [2, 2, 2, 2])), None);
+        assert!(spd.inbound(&flow([1, 1, 1, 1], [2, 2, 2, 2])).is_some());
+    }
+
+    proptest! {
+        /// Against a model that asks octets and ports one by one.
+        #[test]
+        fn agrees_with_a_naive_scan(
+            entries in proptest::collection::vec(
+                ((0u8..6, 0u8..6), (0u8..6, 0u8..6), 0u8..3, proptest::option::of(0u16..3)), 0..12),
+            packets in proptest::collection::vec(
+                (0u8..6, 0u8..6, 1u8..3, proptest::option::of(0u16..3)), 1..40),
+        ) {
+            let mut spd = SecurityPolicyDatabase::new();
+            let address = |last| IpAddr::from([10, 0, 0, last]);
+            for (number, (local, remote, protocol, port)) in entries.iter().enumerate() {
+                let ports = port.map_or(0..=65535, |port| port..=port);
+                let local = TrafficSelector::new(
+                    *protocol, 0..=65535, address(local.0.min(local.1)), address(local.0.max(local.1)));
+                let remote = TrafficSelector::new(
+                    *protocol, ports, address(remote.0.min(remote.1)), address(remote.0.max(remote.1)));
+                spd.insert(Policy::new(
+                    PolicyId(number as u32), "", vec![local.unwrap()], vec![remote.unwrap()], PolicyAction::Bypass,
+                )).unwrap();
+            }
+            for (src, dst, protocol, port) in packets {
+                // Protocol 1 is ICMP, whose destination has no value of its own; take UDP and TCP instead.
+                let number = if protocol == 1 { 17 } else { 2 };
+                let flow = Flow {
+                    src: address(src), dst: address(dst), protocol: number, src_port: Some(9), dst_port: port,
+                };
+                let expected = entries.iter().position(|(local, remote, protocol, only)| {
+                    (local.0.min(local.1)..=local.0.max(local.1)).contains(&src)
+                        && (remote.0.min(remote.1)..=remote.0.max(remote.1)).contains(&dst)
+                        && (*protocol == 0 || *protocol == number)
+                        && (only.is_none() || *only == port)
+                });
+                prop_assert_eq!(spd.outbound(&flow).map(|policy| policy.id.0 as usize), expected);
+                prop_assert_eq!(
+                    spd.inbound(&Flow { src_port: port, dst_port: Some(9), src: address(dst), dst: address(src), ..flow })
+                        .map(|policy| policy.id.0 as usize),
+                    expected
+                );
+            }
+        }
+    }
+}
