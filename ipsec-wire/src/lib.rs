@@ -12,6 +12,7 @@ mod num;
 pub mod error;
 pub mod ike;
 pub mod ip;
+mod octets;
 pub mod spi;
 
 pub use error::{Counted, Limits, ParseError, ParseErrorKind};
