@@ -14,8 +14,11 @@ mod integ;
 mod ke;
 mod prf;
 mod provider;
+#[cfg(feature = "rustcrypto")]
+pub mod rustcrypto;
 mod secret;
 mod sign;
+mod suite;
 
 pub use encr::{AeadKey, CipherKey, EncryptionAlgorithm, IvRule};
 pub use error::{CryptoError, PeerPublicError};
@@ -25,3 +28,4 @@ pub use prf::{MAX_PRF_OUTPUT, PrfAlgorithm, PrfKey, prf, prf_plus};
 pub use provider::{CryptoProvider, Status};
 pub use secret::Secret;
 pub use sign::{SignatureVerifier, Signer};
+pub use suite::{MissingRow, Suite, SuiteError, SuiteErrorKind, SuiteProtocol};

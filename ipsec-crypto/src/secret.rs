@@ -2,6 +2,7 @@
 
 use alloc::boxed::Box;
 use alloc::vec;
+use alloc::vec::Vec;
 use core::fmt;
 
 use subtle::ConstantTimeEq;
@@ -76,8 +77,8 @@ impl From<&[u8]> for Secret {
 }
 
 /// Takes the vector over and wipes nothing else: a vector that was grown before may have left copies behind.
-impl From<alloc::vec::Vec<u8>> for Secret {
-    fn from(octets: alloc::vec::Vec<u8>) -> Self {
+impl From<Vec<u8>> for Secret {
+    fn from(octets: Vec<u8>) -> Self {
         let mut octets = octets;
         let secret = Self::new(&octets);
         octets.zeroize();
