@@ -1,0 +1,141 @@
+//! Two network namespaces joined by a veth pair: the wire between our stack and a peer.
+//!
+//! Each side also holds an inner address on `lo`, which stands for the network behind the gateway.
+//! Names carry the process id of the run, so that runs beside each other do not meet and what a crashed run
+//! left behind is recognised and removed by the next one.
+
+use std::fs;
+use std::net::Ipv4Addr;
+use std::path::Path;
+use std::process::Command;
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use crate::process::{self, checked};
+
+/// Every namespace of this program begins like this; the run's process id and a number follow.
+const PREFIX: &str = "ipsec-interop-";
+
+/// The addresses of one side.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Side {
+    /// The name of the interface on the wire.
+    pub(crate) interface: &'static str,
+    /// The outer address, on the wire.
+    pub(crate) outer: Ipv4Addr,
+    /// The inner address, on `lo`: source and target of the test traffic.
+    pub(crate) inner: Ipv4Addr,
+    /// The network behind the side, as a selector.
+    pub(crate) subnet: &'static str,
+    /// The IKE identity, a fully qualified domain name.
+    pub(crate) id: &'static str,
+}
+
+/// Our side.
+pub(crate) const A: Side = Side {
+    interface: "va",
+    outer: Ipv4Addr::new(10, 10, 0, 1),
+    inner: Ipv4Addr::new(10, 1, 0, 1),
+    subnet: "10.1.0.0/24",
+    id: "a.test",
+};
+
+/// The peer's side.
+pub(crate) const B: Side = Side {
+    interface: "vb",
+    outer: Ipv4Addr::new(10, 10, 0, 2),
+    inner: Ipv4Addr::new(10, 2, 0, 1),
+    subnet: "10.2.0.0/24",
+    id: "b.test",
+};
+
+/// Both namespaces; dropping it ends what runs inside and removes them.
+#[derive(Debug)]
+pub(crate) struct Network {
+    /// The name of the namespace of [`A`].
+    pub(crate) a: String,
+    /// The name of the namespace of [`B`].
+    pub(crate) b: String,
+}
+
+impl Network {
+    /// Creates both namespaces, the wire and the addresses.
+    pub(crate) fn create() -> Result<Self, String> {
+        static NEXT: AtomicU32 = AtomicU32::new(0);
+        let stem = format!("{PREFIX}{}-{}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed));
+        let network = Network { a: format!("{stem}-a"), b: format!("{stem}-b") };
+        // From here on a failure drops `network`, which removes what there is of it.
+        checked(Command::new("ip").args(["netns", "add", &network.a]))?;
+        checked(Command::new("ip").args(["netns", "add", &network.b]))?;
+        checked(Command::new("ip").args(["link", "add", A.interface, "netns", &network.a]).args([
+            "type",
+            "veth",
+            "peer",
+            "name",
+            B.interface,
+            "netns",
+            &network.b,
+        ]))?;
+        for (name, side) in [(&network.a, A), (&network.b, B)] {
+            let up = |link: &str| checked(Command::new("ip").args(["-n", name, "link", "set", link, "up"]));
+            let address = |address: Ipv4Addr, link: &str| {
+                checked(Command::new("ip").args([
+                    "-n",
+                    name,
+                    "addr",
+                    "add",
+                    &format!("{address}/24"),
+                    "dev",
+                    link,
+                ]))
+            };
+            up("lo")?;
+            address(side.outer, side.interface)?;
+            up(side.interface)?;
+            address(side.inner, "lo")?;
+        }
+        Ok(network)
+    }
+}
+
+impl Drop for Network {
+    fn drop(&mut self) {
+        remove(&self.a);
+        remove(&self.b);
+    }
+}
+
+/// A command that runs inside the namespace `name`.
+pub(crate) fn inside(name: &str, program: impl AsRef<std::ffi::OsStr>) -> Command {
+    let mut command = Command::new("ip");
+    command.args(["netns", "exec", name]).arg(program);
+    command
+}
+
+/// Removes the namespaces of runs whose process is gone.
+pub(crate) fn sweep() {
+    let Ok(list) = checked(Command::new("ip").args(["netns", "list"])) else { return };
+    for name in list.lines().filter_map(|line| line.split_whitespace().next()) {
+        let Some(rest) = name.strip_prefix(PREFIX) else { continue };
+        let owner = rest.split('-').next().and_then(|pid| pid.parse::<u32>().ok());
+        if owner.is_none_or(|pid| !is_running_here(pid)) {
+            remove(name);
+        }
+    }
+}
+
+/// Whether `pid` is a process of this program.
+pub(crate) fn is_running_here(pid: u32) -> bool {
+    let own = fs::read_to_string("/proc/self/comm");
+    let other = fs::read_to_string(Path::new("/proc").join(pid.to_string()).join("comm"));
+    matches!((own, other), (Ok(own), Ok(other)) if own == other)
+}
+
+fn remove(name: &str) {
+    if let Ok(pids) = checked(Command::new("ip").args(["netns", "pids", name])) {
+        for pid in pids.lines().filter_map(|line| line.trim().parse().ok()) {
+            process::signal(pid, "KILL");
+        }
+    }
+    // Nothing to report: on the way out of a failed creation the namespace may never have existed.
+    let _ = checked(Command::new("ip").args(["netns", "del", name]));
+}

@@ -1,0 +1,181 @@
+//! Runs the cases, several beside each other, and prints the table.
+
+use core::sync::atomic::{AtomicUsize, Ordering};
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::sync::mpsc;
+use std::thread;
+use std::time::Instant;
+
+use crate::capture::Capture;
+use crate::case::{Case, Kind};
+use crate::netns::{self, B, Network};
+use crate::{harness, process};
+
+/// How many lines of each log a failure prints.
+const TAIL: usize = 60;
+
+/// How the cases are run.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Options {
+    /// Keep the folders of cases that pass too.
+    pub(crate) keep: bool,
+    /// Print the logs of every case.
+    pub(crate) verbose: bool,
+    /// How many cases run at a time.
+    pub(crate) jobs: usize,
+}
+
+/// Runs the cases; true when all pass.
+pub(crate) fn run(cases: &[&Case], options: Options) -> Result<bool, String> {
+    netns::sweep();
+    let work = WorkFolder::create()?;
+    let kept = kept_folder()?;
+    let next = AtomicUsize::new(0);
+    let begun = Instant::now();
+    let mut failed = Vec::new();
+    thread::scope(|scope| {
+        let (results, finished) = mpsc::channel();
+        for _ in 0..options.jobs.min(cases.len()) {
+            let (results, next, work) = (results.clone(), &next, &work.0);
+            scope.spawn(move || {
+                while let Some(case) = cases.get(next.fetch_add(1, Ordering::Relaxed)) {
+                    let dir = work.join(case.name);
+                    let begun = Instant::now();
+                    let outcome = fs::create_dir_all(&dir)
+                        .map_err(|error| error.to_string())
+                        .and_then(|()| run_case(case, &dir));
+                    if results.send((*case, dir, begun.elapsed(), outcome)).is_err() {
+                        break;
+                    }
+                }
+            });
+        }
+        drop(results);
+        println!("{:<34} {:<6} {:>8}", "case", "result", "time");
+        for (case, dir, time, outcome) in finished {
+            let result = if outcome.is_ok() { "pass" } else { "FAIL" };
+            println!("{:<34} {result:<6} {:>6.1} s", case.name, time.as_secs_f64());
+            if outcome.is_err() || options.verbose {
+                print_logs(&dir);
+            }
+            if let Err(reason) = outcome {
+                println!("  {}: {}", case.name, shown(&reason, &dir));
+                failed.push((case.name, reason.lines().next().unwrap_or_default().to_owned()));
+                keep(&dir, &kept, case.name);
+            } else if options.keep {
+                keep(&dir, &kept, case.name);
+            }
+        }
+    });
+    println!(
+        "\ninterop result: {}. {} passed; {} failed; finished in {:.1} s",
+        if failed.is_empty() { "ok" } else { "FAILED" },
+        cases.len() - failed.len(),
+        failed.len(),
+        begun.elapsed().as_secs_f64(),
+    );
+    for (name, reason) in &failed {
+        println!("  FAIL {name}: {reason}");
+    }
+    if !failed.is_empty() || options.keep {
+        println!("logs and captures are in interop/ of the target folder, a folder for each case");
+    }
+    Ok(failed.is_empty())
+}
+
+/// Runs one case in `dir`.
+fn run_case(case: &Case, dir: &Path) -> Result<(), String> {
+    match &case.kind {
+        Kind::Harness(settings) => {
+            let network = Network::create()?;
+            let _capture = Capture::start(&network.b, B.interface, dir)?;
+            harness::run(settings, &network, dir)
+        }
+    }
+}
+
+/// Our side of a case, inside our namespace.
+pub(crate) fn our_side(cases: &[Case], name: &str, _dir: &Path, _peer_namespace: &str) -> ExitCode {
+    match cases.iter().find(|case| case.name == name) {
+        Some(_) => ExitCode::SUCCESS,
+        None => ExitCode::from(2),
+    }
+}
+
+/// The folder of this run, short enough for a socket's name; removed at the end.
+struct WorkFolder(PathBuf);
+
+impl WorkFolder {
+    const PREFIX: &'static str = "ipsec-interop-";
+
+    fn create() -> Result<Self, String> {
+        let parent = std::env::temp_dir();
+        for entry in fs::read_dir(&parent).into_iter().flatten().flatten() {
+            let name = entry.file_name().to_string_lossy().into_owned();
+            let owner = name.strip_prefix(Self::PREFIX).and_then(|pid| pid.parse::<u32>().ok());
+            if owner.is_some_and(|pid| !netns::is_running_here(pid)) {
+                let _ = fs::remove_dir_all(entry.path());
+            }
+        }
+        let dir = parent.join(format!("{}{}", Self::PREFIX, std::process::id()));
+        fs::create_dir_all(&dir).map_err(|error| format!("no folder to work in: {error}"))?;
+        Ok(WorkFolder(dir))
+    }
+}
+
+impl Drop for WorkFolder {
+    fn drop(&mut self) {
+        let _ = fs::remove_dir_all(&self.0);
+    }
+}
+
+/// Where logs and captures are kept: `interop` in the target folder this program was built into.
+fn kept_folder() -> Result<PathBuf, String> {
+    let program = std::env::current_exe().map_err(|error| error.to_string())?;
+    let target = program.ancestors().nth(2).ok_or("the program stands in no target folder")?;
+    Ok(target.join("interop"))
+}
+
+fn keep(dir: &Path, kept: &Path, name: &str) {
+    let to = kept.join(name);
+    let _ = fs::remove_dir_all(&to);
+    if let Err(error) = copy_folder(dir, &to) {
+        println!("  the logs of {name} cannot be kept: {error}");
+    }
+}
+
+fn copy_folder(from: &Path, to: &Path) -> std::io::Result<()> {
+    fs::create_dir_all(to)?;
+    for entry in fs::read_dir(from)? {
+        let entry = entry?;
+        let kind = entry.file_type()?;
+        let target = to.join(entry.file_name());
+        if kind.is_dir() {
+            copy_folder(&entry.path(), &target)?;
+        } else if kind.is_file() {
+            fs::copy(entry.path(), target)?;
+        }
+    }
+    Ok(())
+}
+
+fn print_logs(dir: &Path) {
+    for (title, file) in [
+        ("our side", "our.log"),
+        ("the peer's log", "charon.log"),
+        ("the other peer's log", "a/charon.log"),
+        ("the peer's output", "charon.out"),
+    ] {
+        let tail = process::tail(&dir.join(file), TAIL);
+        if !tail.is_empty() {
+            println!("  {title}:\n{}", shown(&tail, dir).trim_end());
+        }
+    }
+}
+
+/// The text without the folder's name, which says nothing.
+fn shown(text: &str, dir: &Path) -> String {
+    text.replace(&dir.display().to_string(), "DIR")
+}
