@@ -8,13 +8,22 @@
 extern crate alloc;
 
 mod num;
+mod octets;
 
+pub mod ah;
 pub mod error;
+pub mod esp;
 pub mod ike;
 pub mod ip;
-mod octets;
 pub mod spi;
+pub mod udp_encap;
+
+pub use ah::AhView;
 
 pub use error::{Counted, Limits, ParseError, ParseErrorKind};
-pub use ip::IpProtocol;
+pub use esp::EspView;
+pub use ip::{IpProtocol, IpView};
 pub use spi::{IkeSpi, Spi};
+pub use udp_encap::{
+    NAT_KEEPALIVE, NON_ESP_MARKER, UdpEncap, UdpEncapRange, classify_udp_encap, locate_udp_encap,
+};
