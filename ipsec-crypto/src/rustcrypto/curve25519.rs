@@ -13,10 +13,15 @@ use crate::{ActiveKeyExchange, CryptoError, KeyExchangeMethod, PeerPublicError, 
 
 const LEN: usize = 32;
 
-#[derive(Debug)]
 pub(super) struct Curve25519;
 
 pub(super) static CURVE25519: Curve25519 = Curve25519;
+
+impl fmt::Debug for Curve25519 {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
 
 impl KeyExchangeMethod for Curve25519 {
     fn id(&self) -> KeId {

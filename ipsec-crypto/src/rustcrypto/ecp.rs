@@ -23,7 +23,6 @@ const UNCOMPRESSED: u8 = 4;
 /// Draws before a generator counts as broken. One draw fails with probability 2^-32 on P-256.
 const DRAWS: usize = 16;
 
-#[derive(Debug)]
 pub(super) struct Ecp<C> {
     id: KeId,
     name: &'static str,
@@ -37,6 +36,12 @@ pub(super) static ECP_256: Ecp<NistP256> =
 /// What the arithmetic has to offer for a curve.
 trait EcpCurve: CurveArithmetic + fmt::Debug {}
 impl EcpCurve for NistP256 {}
+
+impl<C> fmt::Debug for Ecp<C> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name)
+    }
+}
 
 /// Octets of x, and of y.
 const fn coordinate<C: Curve>() -> usize {

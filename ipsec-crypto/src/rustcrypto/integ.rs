@@ -15,7 +15,6 @@ use crate::{CryptoError, IntegrityAlgorithm, MacKey, Status};
 type KeyFn = fn(key: &[u8], icv_len: usize) -> Option<Box<dyn MacKey>>;
 
 /// A MAC with one key length and a truncated ICV.
-#[derive(Debug)]
 pub(super) struct Integrity {
     id: IntegId,
     name: &'static str,
@@ -51,6 +50,12 @@ pub(super) static HMAC_SHA2_512_256: Integrity = Integrity {
     icv_len: 32,
     key: Keyed::<Hmac<Sha512>>::boxed,
 };
+
+impl fmt::Debug for Integrity {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name)
+    }
+}
 
 impl IntegrityAlgorithm for Integrity {
     fn id(&self) -> IntegId {

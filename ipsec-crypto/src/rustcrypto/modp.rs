@@ -53,7 +53,7 @@ pub(super) static MODP_2048: Modp = Modp {
 
 impl fmt::Debug for Modp {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Modp({})", self.name)
+        f.write_str(self.name)
     }
 }
 
@@ -184,4 +184,52 @@ where
     power.zeroize();
     result.zeroize();
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crypto_bigint::{Limb, NonZero};
+
+    /// Octets below the binary point beyond those that RFC 3526 asks for, against rounding of the series.
+    const GUARD_BITS: u32 = 64;
+
+    /// arctan(1/n) with `GUARD_BITS` and 1918 bits below the point, by its series.
+    fn arctan_of_inverse(n: u8) -> U2048 {
+        let by = |value: U2048, divisor: u32| {
+            value.div_rem_limb(NonZero::new(Limb::from_u32(divisor)).expect("not zero")).0
+        };
+        let mut power = by(U2048::ONE.shl_vartime(1918 + GUARD_BITS), u32::from(n));
+        let (mut sum, mut odd) = (power, 1);
+        while power != U2048::ZERO {
+            odd += 2;
+            power = by(power, u32::from(n) * u32::from(n));
+            let term = by(power, odd);
+            sum = if odd % 4 == 3 { sum.wrapping_sub(&term) } else { sum.wrapping_add(&term) };
+        }
+        sum
+    }
+
+    /// The prime from its definition, 2^2048 - 2^1984 - 1 + 2^64 * ([2^1918 pi] + 124476), with Machin's formula.
+    #[test]
+    fn prime_2048_is_the_one_of_rfc_3526_section_3() {
+        let pi = (arctan_of_inverse(5).shl_vartime(4)).wrapping_sub(&arctan_of_inverse(239).shl_vartime(2));
+        let part = pi.shr_vartime(GUARD_BITS).wrapping_add(&U2048::from_u32(124_476)).shl_vartime(64);
+        // 2^2048 is 0 in this arithmetic.
+        let prime = part.wrapping_sub(&U2048::ONE.shl_vartime(1984)).wrapping_sub(&U2048::ONE);
+        assert_eq!(prime, *Prime2048::PARAMS.modulus().as_ref());
+        assert_eq!(prime, U2048::from_be_hex(PRIME_2048));
+    }
+
+    /// Any exponent of up to 320 bits, 2^x below the modulus: the result is a shift.
+    #[test]
+    fn small_powers_of_two_are_shifts() {
+        for bits in [1u32, 2, 63, 64, 65, 1000, 2047] {
+            let (mut base, mut exponent, mut out) = ([0; 256], [0; 40], [0; 256]);
+            base[255] = 2;
+            exponent[36..].copy_from_slice(&bits.to_be_bytes());
+            power::<Prime2048, { U2048::LIMBS }, { U320::LIMBS }>(&base, &exponent, &mut out).unwrap();
+            assert_eq!(U2048::from_be_slice(&out), U2048::ONE.shl_vartime(bits));
+        }
+    }
 }

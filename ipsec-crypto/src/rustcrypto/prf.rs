@@ -11,7 +11,6 @@ use sha2::{Sha256, Sha384, Sha512};
 use crate::{CryptoError, PrfAlgorithm, PrfKey, Status};
 
 /// A PRF that takes keys of any length.
-#[derive(Debug)]
 pub(super) struct Prf {
     id: PrfId,
     name: &'static str,
@@ -43,6 +42,12 @@ pub(super) static HMAC_SHA2_512: Prf = Prf {
     output_len: 64,
     key: Keyed::<Hmac<Sha512>>::boxed,
 };
+
+impl fmt::Debug for Prf {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name)
+    }
+}
 
 impl PrfAlgorithm for Prf {
     fn id(&self) -> PrfId {

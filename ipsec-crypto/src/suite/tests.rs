@@ -1,5 +1,4 @@
 use alloc::string::{String, ToString};
-use alloc::vec;
 
 use super::*;
 
@@ -209,9 +208,9 @@ fn a_provider_is_asked_for_every_row() {
     assert_eq!(Suite::esp("aes256-sha256-none").unwrap().supported_by(&provider), Ok(()));
 
     let mut odd = Suite::esp("aes256gcm16").unwrap();
-    odd.encr = vec![(EncrId::AES_GCM_16, Some(40))];
+    odd.encr = alloc::vec![(EncrId::AES_GCM_16, Some(40))];
     let error = odd.supported_by(&provider).unwrap_err();
     assert_eq!(error.to_string(), "the provider does not have ENCR_AES_GCM_16 with 40 bits");
-    odd.encr = vec![(EncrId::AES_GCM_16, Some(131))];
+    odd.encr = alloc::vec![(EncrId::AES_GCM_16, Some(131))];
     assert!(odd.supported_by(&provider).is_err(), "a length that is no whole number of octets");
 }
