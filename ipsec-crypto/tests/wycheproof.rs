@@ -1,9 +1,11 @@
 //! Wycheproof against every row of the portable provider: each case is run, or counted as not applicable.
 #![cfg(feature = "rustcrypto")]
 
+extern crate alloc;
+
 mod common;
 
-use std::collections::BTreeMap;
+use alloc::collections::BTreeMap;
 
 use common::{json, list, number, octets, text};
 use ipsec_crypto::{CryptoError, CryptoProvider, PeerPublicError, Secret, prf, rustcrypto};
@@ -90,7 +92,7 @@ fn aes_cbc() {
         let (iv, cipher) = (octets(case, "iv"), octets(case, "ct"));
         let mut plain = octets(case, "msg");
         let padding = 16 - plain.len() % 16;
-        plain.extend(std::iter::repeat_n(u8::try_from(padding).unwrap(), padding));
+        plain.extend(core::iter::repeat_n(u8::try_from(padding).unwrap(), padding));
         let mut data = plain.clone();
         key.encrypt(&iv, &mut data).unwrap();
         assert_eq!(data, cipher, "{case}");
