@@ -3,6 +3,23 @@
 //! No cryptography, no state, no policy. A parser accepts or refuses with a [`ParseError`] that names what
 //! is wrong and at which octet; it never panics and never allocates. A view is `Copy` and its iterators do
 //! not fail. An unknown number is a value like any other.
+//!
+//! ```
+//! use ipsec_wire::ike::{ExchangeType, Flags, MessageBuilder, MessageView, Notify, NotifyType, Payload};
+//! use ipsec_wire::{IkeSpi, Limits};
+//!
+//! let (initiator, responder) = (IkeSpi([1; 8]), IkeSpi([2; 8]));
+//! let builder = MessageBuilder::new(initiator, responder, ExchangeType::INFORMATIONAL, Flags::RESPONSE, 7)
+//!     .with(Notify::new(NotifyType::COOKIE2, [0xaa; 8]))
+//!     .with(Payload::Nonce(vec![0x55; 16]));
+//! let octets = builder.emit();
+//!
+//! let view = MessageView::parse(&octets, &Limits::default())?;
+//! assert_eq!(view.summary().to_string(), "N(COOKIE2) Nr");
+//! assert_eq!(view.notify(NotifyType::COOKIE2).map(|notify| notify.data), Some(&[0xaa; 8][..]));
+//! assert_eq!(view.to_builder().emit(), octets);
+//! # Ok::<(), ipsec_wire::ParseError>(())
+//! ```
 #![no_std]
 #![forbid(unsafe_code)]
 extern crate alloc;

@@ -79,6 +79,27 @@ newtype_enum! {
     }
 }
 
+impl TransformType {
+    /// The name of a transform of this type; the ADDKE types draw on the registry of KE (RFC 9370 §2.2.1).
+    #[must_use]
+    pub const fn id_name(self, id: u16) -> Option<&'static str> {
+        match self {
+            Self::ENCR => EncrId(id).name(),
+            Self::PRF => PrfId(id).name(),
+            Self::INTEG => IntegId(id).name(),
+            Self::SN => SnId(id).name(),
+            _ if self.is_key_exchange() => KeId(id).name(),
+            _ => None,
+        }
+    }
+
+    /// Whether the type is KE or one of ADDKE1..ADDKE7.
+    #[must_use]
+    pub const fn is_key_exchange(self) -> bool {
+        self.0 == Self::KE.0 || (self.0 >= Self::ADDKE1.0 && self.0 <= Self::ADDKE7.0)
+    }
+}
+
 newtype_enum! {
     /// Transform type 1: encryption, plain or with integrity built in.
     pub struct EncrId(u16) {

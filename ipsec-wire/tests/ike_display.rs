@@ -1,0 +1,163 @@
+//! What a person sees of a message.
+
+mod common;
+
+use common::{packets, parse};
+use ipsec_wire::ike::*;
+use ipsec_wire::{IkeSpi, Limits, Spi};
+
+fn empty() -> MessageBuilder {
+    MessageBuilder::new(IkeSpi([1; 8]), IkeSpi([2; 8]), ExchangeType::INFORMATIONAL, Flags::RESPONSE, 5)
+}
+
+#[test]
+fn a_captured_ike_sa_init() {
+    let raw = packets(include_str!("data/ikev2four.hex")).swap_remove(3);
+    let expected = "\
+IKE_SA_INIT (34) response, IKE 2.0, message id 0, flags --R (0x20), 304 octets
+  initiator SPI a88875a8198992a6
+  responder SPI 71be8358efae7663
+  SA (33), 48 octets
+    proposal 1, protocol IKE (1)
+      ENCR (1): ENCR_AES_CBC (12), 128 bits
+      PRF (2): PRF_HMAC_SHA1 (2)
+      INTEG (3): AUTH_HMAC_SHA1_96 (2)
+      KE (4): MODP_1024 (2)
+  KE (34), 136 octets
+    method MODP_1024 (2)
+    5a56714d3abf64e3a3f401ead9f5323ff0b77faa5f1e99199b13ac821f0a0c4f… 96 more
+  Nonce (40), 36 octets
+    b31c379f272ce2984bd17ca38c8729e1edbc081a14fb0f67cff81721dfeec1f9
+  N (41), 28 octets
+    NAT_DETECTION_SOURCE_IP (16388)
+    05f0e2f3ec2a4943f3f7d3d8ef7ae6d8d1c9b1ba
+  N (41), 28 octets
+    NAT_DETECTION_DESTINATION_IP (16389)
+    e2d1";
+    let shown = parse(&raw).to_string();
+    let (shown, expected): (Vec<_>, Vec<_>) = (shown.lines().collect(), expected.lines().collect());
+    // tcpdump does not print the two hashes: of these lines only that they are twenty octets.
+    for (index, (shown, expected)) in shown.iter().zip(&expected).enumerate() {
+        if [16, 19].contains(&index) {
+            assert_eq!(shown.trim().len(), 40);
+        } else {
+            assert_eq!(shown, expected);
+        }
+    }
+    assert_eq!(shown.len(), expected.len());
+    let whole = format!("{:#}", parse(&raw));
+    assert!(whole.contains("9af496cd86f881fd15\n") && !whole.contains('…'));
+}
+
+#[test]
+fn every_kind_of_payload() {
+    let (start, end) = ("10.0.0.0".parse().unwrap(), "10.0.0.255".parse().unwrap());
+    let host = "fd00::1".parse().unwrap();
+    let opaque =
+        TrafficSelector { start_port: 65535, end_port: 0, ..TrafficSelector::range(6, 0..=0, start, end) };
+    let label = TrafficSelector { ts_type: TsType::SECLABEL, body: vec![0xab], ..TrafficSelector::default() };
+    let encr = Transform::new(TransformType::ENCR, EncrId::AES_GCM_16).with_key_length(256);
+    let odd = Transform {
+        attributes: vec![Attribute {
+            attribute_type: AttributeType(99),
+            value: AttributeValue::Tlv(vec![1, 2]),
+            length: None,
+        }],
+        ..Transform::new(TransformType(77), 300u16)
+    };
+    let message = empty()
+        .with(Sa::new(vec![Proposal::new(2, ProtocolId::ESP, Spi(0xc0de_0001).to_bytes(), vec![encr, odd])]))
+        .with(Payload::IdI(Id::new(IdType::FQDN, *b"gw\x1b[31m.example")))
+        .with(Payload::IdR(Id::address(host)))
+        .with(Cert::new(CertEncoding::X509_SIGNATURE, [0x30, 0x82]))
+        .with(Auth::new(AuthMethod::SHARED_KEY_MIC, [0xaa; 3]))
+        .with(Notify::with_spi(ProtocolId::ESP, [0, 0, 1, 0], NotifyType::REKEY_SA, []))
+        .with(Notify::new(NotifyType::INVALID_KE_PAYLOAD, [0, 31]))
+        .with(Notify::new(NotifyType::SIGNATURE_HASH_ALGORITHMS, [0, 2, 0, 5]))
+        .with(Notify::new(NotifyType(40_999), []))
+        .with(Delete::esp(&[Spi(256), Spi(257)]))
+        .with(Payload::Vendor(b"a vendor".to_vec()))
+        .with(Payload::TsI(Ts::new(vec![
+            TrafficSelector::range(17, 53..=53, start, end),
+            TrafficSelector::range(0, 0..=65535, host, host),
+            opaque,
+            label,
+        ])))
+        .with(Cp::new(
+            CfgType::REQUEST,
+            vec![CfgAttribute::new(CfgAttributeType::INTERNAL_IP4_DNS, [8, 8, 8, 8])],
+        ))
+        .with(Payload::Eap(vec![2, 7, 0, 10, 6, b's', b'e', b'c', b'r', b't']))
+        .with(
+            PayloadBuilder::from(Payload::Unknown { payload_type: PayloadType(200), body: vec![9] })
+                .critical(),
+        )
+        .with(SkfBody {
+            next: PayloadType::IDI,
+            fragment_number: 1,
+            total_fragments: 3,
+            body: vec![1, 2, 3],
+        });
+    let raw = message.emit();
+    let view = MessageView::parse(&raw, &Limits::DEFAULT).unwrap();
+    let expected = "\
+INFORMATIONAL (37) response, IKE 2.0, message id 5, flags --R (0x20), 336 octets
+  initiator SPI 0101010101010101
+  responder SPI 0202020202020202
+  SA (33), 42 octets
+    proposal 2, protocol ESP (3), SPI c0de0001
+      ENCR (1): ENCR_AES_GCM_16 (20), 256 bits
+      unknown (77): unknown (300), attribute unknown (99) = 0102
+  IDi (35), 23 octets
+    type ID_FQDN (2)
+    \"gw\\u{1b}[31m.example\"
+  IDr (36), 24 octets
+    type ID_IPV6_ADDR (5)
+    fd00::1
+  CERT (37), 7 octets
+    encoding X.509 Certificate - Signature (4)
+    3082
+  AUTH (39), 11 octets
+    method Shared Key Message Integrity Code (2)
+    aaaaaa
+  N (41), 12 octets
+    REKEY_SA (16393)
+    protocol ESP (3), SPI 00000100
+  N (41), 10 octets
+    INVALID_KE_PAYLOAD (17)
+    wanted Curve25519 (31)
+  N (41), 12 octets
+    SIGNATURE_HASH_ALGORITHMS (16431)
+    SHA2-256 (2)
+    Identity (5)
+  N (41), 8 octets
+    unknown (40999)
+  D (42), 16 octets
+    protocol ESP (3)
+    SPI 00000100
+    SPI 00000101
+  V (43), 12 octets
+    \"a vendor\"
+  TSi (44), 85 octets
+    10.0.0.0-10.0.0.255, protocol UDP (17), port 53
+    fd00::1, any protocol
+    10.0.0.0-10.0.0.255, protocol TCP (6), ports opaque
+    TS_SECLABEL (10), protocol 0: ab
+  CP (47), 16 octets
+    type CFG_REQUEST (1)
+    attribute INTERNAL_IP4_DNS (3)
+      08080808
+  EAP (48), 14 octets
+    response, id 7, type GTC (6)
+  unknown (200), critical, 5 octets
+    09
+  SKF (53), 11 octets
+    fragment 1 of 3, first inside IDi (35)
+    010203";
+    assert_eq!(view.to_string(), expected);
+    assert_eq!(
+        view.summary().to_string(),
+        "SA IDi IDr CERT AUTH N(REKEY_SA) N(INVALID_KE_PAYLOAD) N(SIGNATURE_HASH_ALGORITHMS) \
+         N(NotifyType(40999)) D V TSi CP(CFG_REQUEST) EAP PayloadType(200) SKF(1/3)"
+    );
+}

@@ -1,0 +1,112 @@
+//! Headers of IP, ESP and AH: nothing panics, and what is found lies inside the packet.
+
+mod common;
+
+use common::packets;
+use ipsec_wire::ip::{Ipv4Header, Ipv6Header, UpperLayer};
+use ipsec_wire::{AhView, EspView, IpProtocol, IpView, UdpEncap, UdpEncapRange};
+use ipsec_wire::{classify_udp_encap, locate_udp_encap};
+use proptest::collection::vec;
+use proptest::prelude::*;
+use proptest::sample::Index;
+
+fn look_at(bytes: &[u8]) {
+    if let Ok(view) = IpView::parse(bytes) {
+        let UpperLayer { protocol, offset, fragment } = view.upper_layer();
+        assert!(offset <= view.packet().len() && view.packet().len() <= bytes.len());
+        assert_eq!(view.upper_payload().len(), view.packet().len() - offset);
+        if view.ports().is_some() || view.icmp().is_some() || view.mobility_type().is_some() {
+            assert!(fragment.is_none_or(|fragment| fragment.is_first()), "{protocol}");
+        }
+        if let IpView::V4(v4) = view {
+            assert_eq!(v4.header().len() + v4.payload().len(), v4.packet().len());
+            assert_eq!(v4.options().len() + 20, v4.header_len());
+            let _ = v4.checksum_ok();
+        }
+    }
+    if let Ok(view) = EspView::parse(bytes) {
+        assert_eq!([&EspView::header(view.spi, view.seq)[..], view.body].concat(), bytes);
+    }
+    if let Ok(view) = AhView::parse(bytes) {
+        assert_eq!(view.header_len() + view.payload.len(), bytes.len());
+        let again = AhView::header(view.next_header, view.icv.len(), view.spi, view.seq).unwrap();
+        assert_eq!((&again[..2], &again[4..]), (&bytes[..2], &bytes[4..12]));
+    }
+    match (classify_udp_encap(bytes), locate_udp_encap(bytes)) {
+        (UdpEncap::Ike(message), UdpEncapRange::Ike(range)) => assert_eq!(message, &bytes[range]),
+        (UdpEncap::Esp(packet), UdpEncapRange::Esp(range)) => assert_eq!(packet, &bytes[range]),
+        (UdpEncap::Keepalive, UdpEncapRange::Keepalive)
+        | (UdpEncap::TooShort(_), UdpEncapRange::TooShort) => {}
+        other => panic!("{other:?}"),
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(1024))]
+
+    #[test]
+    fn any_octets(mut bytes in vec(any::<u8>(), 0..200), version in 0u8..3) {
+        if let Some(first) = bytes.first_mut() {
+            match version {
+                0 => *first = 0x45 | *first & 0x02,
+                1 => *first = 0x60,
+                _ => {}
+            }
+        }
+        // A length that fits lets the walk get further.
+        let length = bytes.len();
+        if version == 0 && length >= 20 {
+            bytes[2..4].copy_from_slice(&(length as u16).to_be_bytes());
+        } else if version == 1 && length >= 40 {
+            bytes[4..6].copy_from_slice(&(length as u16 - 40).to_be_bytes());
+            bytes[6] = [0, 43, 44, 60][usize::from(bytes[6] & 3)];
+        }
+        look_at(&bytes);
+    }
+
+    #[test]
+    fn damaged_packets(which: Index, damage in vec((any::<Index>(), any::<u8>()), 0..4), cut: Index) {
+        let mut all = packets(include_str!("data/ospfv3-ah.hex"));
+        all.extend(packets(include_str!("data/esp-aes.hex")));
+        let mut packet = all.swap_remove(which.index(all.len()));
+        for (at, value) in damage {
+            let at = at.index(packet.len());
+            packet[at] = value;
+        }
+        look_at(&packet);
+        packet.truncate(cut.index(packet.len()));
+        look_at(&packet);
+    }
+
+    #[test]
+    fn ipv4_headers_come_back(tos: u8, id: u16, df: bool, ttl: u8, protocol: u8, src: [u8; 4], dst: [u8; 4]) {
+        let (src, dst) = (src.into(), dst.into());
+        let header = Ipv4Header { tos, id, df, ttl, protocol: IpProtocol(protocol), src, dst };
+        let bytes = header.emit(20);
+        let Ok(IpView::V4(v)) = IpView::parse(&bytes) else { panic!("an IPv4 header") };
+        let again = Ipv4Header {
+            tos: v.tos(), id: v.id(), df: v.df(), ttl: v.ttl(), protocol: v.protocol(), src: v.src(), dst: v.dst(),
+        };
+        prop_assert!(v.checksum_ok());
+        prop_assert_eq!(again, header);
+    }
+
+    #[test]
+    fn ipv6_headers_come_back(
+        traffic_class: u8, flow_label in 0u32..1 << 20, next in 61u8..=255, hop_limit: u8, src: [u8; 16], dst: [u8; 16],
+    ) {
+        let (next_header, src, dst) = (IpProtocol(next), src.into(), dst.into());
+        let header = Ipv6Header { traffic_class, flow_label, next_header, hop_limit, src, dst };
+        let bytes = header.emit(0);
+        let Ok(IpView::V6(v)) = IpView::parse(&bytes) else { panic!("an IPv6 header") };
+        let again = Ipv6Header {
+            traffic_class: v.traffic_class(),
+            flow_label: v.flow_label(),
+            next_header: v.next_header(),
+            hop_limit: v.hop_limit(),
+            src: v.src(),
+            dst: v.dst(),
+        };
+        prop_assert_eq!(again, header);
+    }
+}
