@@ -1,0 +1,190 @@
+//! Inbound ESP processing (RFC 4303 §3.4): the number is checked, the packet verified, then the number accepted, and
+//! only then is anything inside looked at.
+
+use core::ops::Range;
+
+use ipsec_crypto::CryptoProvider;
+use ipsec_sa::{Direction, Meter, Mode, ReplayError, ReplayWindow, SaParams};
+use ipsec_wire::{IpProtocol, Spi};
+
+use crate::padding;
+use crate::transform::{EspTransform, Plaintext};
+use crate::tunnel::inner_len;
+use crate::{OpenError, SaError};
+
+/// The inbound direction of an ESP SA.
+#[derive(Debug)]
+pub struct EspInbound {
+    transform: EspTransform,
+    window: ReplayWindow,
+    /// Next headers that tunnel mode takes beside IPv4, IPv6 and dummies.
+    ipcomp: bool,
+    aggfrag: bool,
+    meter: Meter,
+    stats: InboundStats,
+}
+
+/// A packet that was opened.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Opened {
+    /// Where the payload lies in the packet. In tunnel mode that is the inner packet without TFC padding.
+    pub payload: Range<usize>,
+    /// What it is.
+    pub next_header: IpProtocol,
+    /// The whole sequence number.
+    pub seq: u64,
+}
+
+impl Opened {
+    /// Whether it is a dummy packet, to be dropped without a word (RFC 4303 §2.6).
+    #[must_use]
+    pub fn is_dummy(&self) -> bool {
+        self.next_header == IpProtocol::NO_NEXT_HEADER
+    }
+}
+
+/// What happened to packets received, by auditable event (RFC 4303 §3.4).
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+#[non_exhaustive]
+pub struct InboundStats {
+    /// Too short, or not whole blocks.
+    pub truncated: u64,
+    /// Seen before.
+    pub replayed: u64,
+    /// Below the window.
+    pub out_of_window: u64,
+    /// Not authentic.
+    pub icv_failed: u64,
+    /// Authentic, but wrong padding.
+    pub bad_padding: u64,
+    /// Authentic, but a next header that the mode does not have.
+    pub bad_next_header: u64,
+    /// Authentic, but no IP packet inside.
+    pub bad_inner: u64,
+    /// Refused because the hard lifetime in octets or packets is used up.
+    pub expired: u64,
+    /// Dummy packets.
+    pub dummies: u64,
+}
+
+impl EspInbound {
+    /// An SA from what was negotiated.
+    ///
+    /// # Errors
+    /// [`SaError`].
+    pub fn new(params: &SaParams, provider: &CryptoProvider) -> Result<Self, SaError> {
+        if params.direction != Direction::Inbound {
+            return Err(SaError::Direction);
+        }
+        Ok(Self {
+            transform: EspTransform::for_opening(params, provider)?,
+            window: ReplayWindow::new(params.replay_window).with_floor(params.sequence_floor),
+            ipcomp: params.ipcomp.is_some(),
+            aggfrag: params.aggfrag,
+            meter: Meter::new(&params.lifetimes.hard),
+            stats: InboundStats::default(),
+        })
+    }
+
+    /// Opens a packet in place. `packet` starts at the SPI and ends with the ICV.
+    ///
+    /// # Errors
+    /// [`OpenError`]; the packet's contents are unspecified then. The window has moved only where the error says that
+    /// the packet was authentic.
+    #[inline]
+    pub fn open_in_place(&mut self, packet: &mut [u8]) -> Result<Opened, OpenError> {
+        let opened = self.open(packet);
+        match &opened {
+            Ok(opened) if opened.is_dummy() => self.stats.dummies += 1,
+            Ok(_) => {}
+            Err(error) => self.count(*error),
+        }
+        opened
+    }
+
+    #[inline]
+    fn open(&mut self, packet: &mut [u8]) -> Result<Opened, OpenError> {
+        let low = match packet {
+            [_, _, _, _, a, b, c, d, ..] => u32::from_be_bytes([*a, *b, *c, *d]),
+            _ => return Err(OpenError::Truncated),
+        };
+        let seq = if self.transform.is_esn() { self.window.infer(low) } else { u64::from(low) };
+        self.window.check(seq).map_err(replay_error)?;
+        self.meter.check(0).map_err(|_| OpenError::Lifetime)?;
+        let Plaintext { start, end } = self.transform.open(seq, packet)?;
+        self.window.accept(seq).map_err(replay_error)?;
+
+        let plaintext = packet.get(start..end).ok_or(OpenError::Truncated)?;
+        let (len, next_header) = padding::read(plaintext).ok_or(OpenError::Padding)?;
+        let len = match self.transform.mode() {
+            Mode::Tunnel => self.inner(next_header, plaintext.get(..len).ok_or(OpenError::Padding)?)?,
+            _ => len,
+        };
+        self.meter.count(len as u64);
+        Ok(Opened { payload: start..start + len, next_header, seq })
+    }
+
+    /// Length of what a tunnel carries.
+    #[inline]
+    fn inner(&self, next: IpProtocol, payload: &[u8]) -> Result<usize, OpenError> {
+        match next {
+            IpProtocol::IPV4 | IpProtocol::IPV6 => inner_len(next, payload).ok_or(OpenError::Inner),
+            IpProtocol::NO_NEXT_HEADER => Ok(payload.len()),
+            IpProtocol::IPCOMP if self.ipcomp => Ok(payload.len()),
+            IpProtocol::AGGFRAG if self.aggfrag => Ok(payload.len()),
+            _ => Err(OpenError::NextHeader),
+        }
+    }
+
+    #[cold]
+    fn count(&mut self, error: OpenError) {
+        let counter = match error {
+            OpenError::Truncated => &mut self.stats.truncated,
+            OpenError::Replay => &mut self.stats.replayed,
+            OpenError::OutOfWindow => &mut self.stats.out_of_window,
+            OpenError::Icv | OpenError::Crypto => &mut self.stats.icv_failed,
+            OpenError::Padding => &mut self.stats.bad_padding,
+            OpenError::NextHeader => &mut self.stats.bad_next_header,
+            OpenError::Inner => &mut self.stats.bad_inner,
+            OpenError::Lifetime => &mut self.stats.expired,
+        };
+        *counter += 1;
+    }
+
+    /// The SPI that its packets carry.
+    #[must_use]
+    pub const fn spi(&self) -> Spi {
+        self.transform.spi()
+    }
+
+    /// The half that does not change from packet to packet.
+    #[must_use]
+    pub const fn transform(&self) -> &EspTransform {
+        &self.transform
+    }
+
+    /// The replay window; of size 0 where protection is off.
+    #[must_use]
+    pub const fn window(&self) -> &ReplayWindow {
+        &self.window
+    }
+
+    /// Packets and payload octets opened.
+    #[must_use]
+    pub const fn meter(&self) -> &Meter {
+        &self.meter
+    }
+
+    /// What was not opened, and dummies.
+    #[must_use]
+    pub const fn stats(&self) -> &InboundStats {
+        &self.stats
+    }
+}
+
+const fn replay_error(error: ReplayError) -> OpenError {
+    match error {
+        ReplayError::Replayed => OpenError::Replay,
+        ReplayError::BelowWindow => OpenError::OutOfWindow,
+    }
+}

@@ -1,0 +1,141 @@
+//! Outbound ESP processing (RFC 4303 §3.3).
+
+use core::ops::Range;
+
+use ipsec_crypto::CryptoProvider;
+use ipsec_sa::{Meter, Outer, ReservedSeq, SaParams, SequenceCounter};
+use ipsec_wire::IpProtocol;
+use rand_core::CryptoRng;
+
+use crate::transform::{EspTransform, Room};
+use crate::{OuterHeader, SaError, SealError};
+
+/// The outbound direction of an ESP SA.
+#[derive(Debug)]
+pub struct EspOutbound {
+    transform: EspTransform,
+    counter: SequenceCounter,
+    meter: Meter,
+    stats: OutboundStats,
+}
+
+/// What happened to packets to be sent.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+#[non_exhaustive]
+pub struct OutboundStats {
+    /// Refused because the sequence numbers are used up.
+    pub exhausted: u64,
+    /// Refused because the hard lifetime in octets or packets is used up.
+    pub expired: u64,
+    /// Refused for the packet or the buffer.
+    pub refused: u64,
+}
+
+impl EspOutbound {
+    /// An SA from what was negotiated. `rng` is asked once, and only for a cipher whose IVs must not be foretold.
+    ///
+    /// # Errors
+    /// [`SaError`].
+    pub fn new(
+        params: &SaParams,
+        provider: &CryptoProvider,
+        outer: OuterHeader,
+        rng: &mut dyn CryptoRng,
+    ) -> Result<Self, SaError> {
+        Ok(Self {
+            transform: EspTransform::new(params, provider, outer, rng)?,
+            counter: SequenceCounter::new(params.sequence, params.sequence_floor),
+            meter: Meter::new(&params.lifetimes.hard),
+            stats: OutboundStats::default(),
+        })
+    }
+
+    /// Seals the payload in place and returns where the packet lies in `buf`.
+    ///
+    /// `next` says what the payload is: in tunnel mode [`IpProtocol::IPV4`] or [`IpProtocol::IPV6`], in transport mode
+    /// the upper layer's protocol, and for a dummy packet [`IpProtocol::NO_NEXT_HEADER`].
+    ///
+    /// # Errors
+    /// [`SealError`]. Nothing is spent for a packet that does not fit; what is in the payload's range is unspecified
+    /// after [`SealError::Crypto`].
+    #[inline]
+    pub fn seal_in_place(
+        &mut self,
+        buf: &mut [u8],
+        payload: Range<usize>,
+        next: IpProtocol,
+    ) -> Result<Range<usize>, SealError> {
+        let seq = self.admit(buf, &payload, next)?;
+        self.transform.seal_admitted(&seq, None, buf, payload, next)
+    }
+
+    /// Takes a sequence number for a packet that is known to fit, and counts it. It is spent by
+    /// [`EspTransform::seal_at`], now or later, here or on another core.
+    ///
+    /// # Errors
+    /// [`SealError`], and nothing is spent.
+    #[inline]
+    pub fn admit(
+        &mut self,
+        buf: &[u8],
+        payload: &Range<usize>,
+        next: IpProtocol,
+    ) -> Result<ReservedSeq, SealError> {
+        let admitted = self.transform.check(buf.len(), payload).and_then(|()| {
+            let inner = buf.get(payload.clone()).ok_or(SealError::Range)?;
+            self.transform.check_inner(next, inner)?;
+            self.meter.check(inner.len() as u64).map_err(|_| SealError::Lifetime)?;
+            self.counter.reserve().map_err(|_| SealError::Exhausted)
+        });
+        match admitted {
+            Ok(_) => self.meter.count(payload.len() as u64),
+            Err(SealError::Lifetime) => self.stats.expired += 1,
+            Err(SealError::Exhausted) => self.stats.exhausted += 1,
+            Err(_) => self.stats.refused += 1,
+        }
+        admitted
+    }
+
+    /// The half that does not change from packet to packet.
+    #[must_use]
+    pub const fn transform(&self) -> &EspTransform {
+        &self.transform
+    }
+
+    /// The room that a payload of `payload` octets needs around it.
+    #[must_use]
+    pub fn room(&self, payload: usize) -> Room {
+        self.transform.room(payload)
+    }
+
+    /// Moves the SA to other outer addresses or another encapsulation.
+    ///
+    /// # Errors
+    /// [`SaError::MixedFamilies`] or [`SaError::OuterHeader`], and nothing changes.
+    pub fn update(&mut self, outer: &Outer) -> Result<(), SaError> {
+        self.transform.update(outer)
+    }
+
+    /// The sequence numbers: how many are left, and whether a new SA is due.
+    #[must_use]
+    pub const fn sequence(&self) -> &SequenceCounter {
+        &self.counter
+    }
+
+    /// The sequence numbers, to jump ahead.
+    pub const fn sequence_mut(&mut self) -> &mut SequenceCounter {
+        &mut self.counter
+    }
+
+    /// Packets and payload octets sealed.
+    #[must_use]
+    pub const fn meter(&self) -> &Meter {
+        &self.meter
+    }
+
+    /// What was not sealed.
+    #[must_use]
+    pub const fn stats(&self) -> &OutboundStats {
+        &self.stats
+    }
+}
