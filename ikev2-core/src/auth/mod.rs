@@ -1,0 +1,6 @@
+//! How both sides prove who they are (RFC 7296 §2.15): what is signed, and with what.
+
+pub mod octets;
+pub mod psk;
+
+pub use octets::AuthOctets;

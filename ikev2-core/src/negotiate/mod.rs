@@ -1,0 +1,3 @@
+//! Finding what both sides accept.
+
+pub mod proposal;
