@@ -2,6 +2,8 @@
 
 use core::net::IpAddr;
 
+use ipsec_wire::{IpProtocol, IpView, ParseError};
+
 use crate::TrafficSelector;
 
 /// The values that a packet shows to the databases.
@@ -23,11 +25,29 @@ pub struct Flow {
     pub dst_port: Option<u16>,
 }
 
-const ICMP: u8 = 1;
-const ICMPV6: u8 = 58;
-const MOBILITY: u8 = 135;
-
 impl Flow {
+    /// The flow of an IP packet of either version.
+    ///
+    /// # Errors
+    /// [`ParseError`] where the header, or an extension header in front of the upper layer, is cut off or wrong.
+    pub fn from_packet(packet: &[u8]) -> Result<Self, ParseError> {
+        IpView::parse(packet).map(|view| Self::from_view(&view))
+    }
+
+    /// The flow of a parsed packet.
+    #[must_use]
+    pub fn from_view(view: &IpView<'_>) -> Self {
+        let (src_port, dst_port) = match view.ports() {
+            Some((src, dst)) => (Some(src), Some(dst)),
+            None => {
+                let type_and_code = view.icmp().or_else(|| view.mobility_type().map(|kind| (kind, 0)));
+                (type_and_code.map(|(kind, code)| u16::from_be_bytes([kind, code])), None)
+            }
+        };
+        let protocol = view.upper_layer().protocol.0;
+        Self { src: view.src(), dst: view.dst(), protocol, src_port, dst_port }
+    }
+
     /// The way back. Type and code stay on the source's side: each side's selector says what that side may send
     /// (RFC 4301 §4.4.1.3).
     #[must_use]
@@ -43,7 +63,7 @@ impl Flow {
     /// Whether the protocol has a type instead of two ports.
     #[must_use]
     pub const fn has_one_value(&self) -> bool {
-        matches!(self.protocol, ICMP | ICMPV6 | MOBILITY)
+        matches!(IpProtocol(self.protocol), IpProtocol::ICMP | IpProtocol::ICMPV6 | IpProtocol::MOBILITY)
     }
 
     /// Whether the packet comes from `selector`.
@@ -77,6 +97,33 @@ mod tests {
 
     fn ts(text: &str) -> TrafficSelector {
         text.parse().unwrap()
+    }
+
+    #[test]
+    fn packets_show_ports_types_or_nothing() {
+        let v4 = |protocol: u8, fragment: u8, upper: [u8; 8]| {
+            let mut packet = [0; 28];
+            packet[..20].copy_from_slice(&[
+                0x45, 0, 0, 28, 0, 0, 0, fragment, 64, protocol, 0, 0, 10, 0, 0, 1, 10, 0, 0, 2,
+            ]);
+            packet[20..].copy_from_slice(&upper);
+            Flow::from_packet(&packet).unwrap()
+        };
+        let (src, dst) = ([10, 0, 0, 1].into(), [10, 0, 0, 2].into());
+        let udp = [0x11, 0x94, 0, 53, 0, 8, 0, 0];
+        assert_eq!(v4(17, 0, udp), Flow { src, dst, protocol: 17, src_port: Some(4500), dst_port: Some(53) });
+        assert_eq!(v4(17, 1, udp), Flow { src, dst, protocol: 17, src_port: None, dst_port: None });
+        let unreachable = Flow { src, dst, protocol: 1, src_port: Some(0x0304), dst_port: None };
+        assert_eq!(v4(1, 0, [3, 4, 0, 0, 0, 0, 0, 0]), unreachable);
+        assert_eq!(v4(50, 0, udp), Flow { src, dst, protocol: 50, src_port: None, dst_port: None });
+
+        let mut v6 = [0; 48];
+        v6[..8].copy_from_slice(&[0x60, 0, 0, 0, 0, 8, 135, 64]);
+        v6[42] = 5;
+        let binding = Flow::from_packet(&v6).unwrap();
+        assert_eq!((binding.protocol, binding.src_port, binding.dst_port), (135, Some(0x0500), None));
+        assert!(Flow::from_packet(&v6[..47]).is_err());
+        assert!(Flow::from_packet(&[]).is_err());
     }
 
     #[test]

@@ -6,6 +6,7 @@ use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use core::ops::RangeInclusive;
 use core::str::FromStr;
 
+use ipsec_wire::ike;
 use thiserror::Error;
 
 /// One range of addresses with a protocol and a range of ports, on one side of an SA.
@@ -142,6 +143,14 @@ impl TrafficSelector {
         Self { protocol: 0, ports: ANY_PORTS, start: address, end: address }
     }
 
+    /// The selector that stands in a TS payload. `None`: it is no address range, or selects nothing because it ends
+    /// before it starts.
+    #[must_use]
+    pub fn from_wire(view: ike::TrafficSelectorView<'_>) -> Option<Self> {
+        let (start, end) = view.addresses()?;
+        Self::new(view.protocol, view.start_port..=view.end_port, start, end).ok()
+    }
+
     /// The same addresses and ports for one protocol; 0 is any.
     #[must_use]
     pub const fn with_protocol(mut self, protocol: u8) -> Self {
@@ -260,6 +269,12 @@ impl TrafficSelector {
         let aligned = host & host.wrapping_add(1) == 0 && first & host == 0;
         let host_bits = u128::BITS - host.leading_zeros();
         if aligned { u8::try_from(width - host_bits).ok() } else { None }
+    }
+}
+
+impl From<&TrafficSelector> for ike::TrafficSelector {
+    fn from(selector: &TrafficSelector) -> Self {
+        Self::range(selector.protocol, selector.ports.0..=selector.ports.1, selector.start, selector.end)
     }
 }
 
@@ -440,6 +455,40 @@ mod tests {
         );
         assert!(narrow(&[ts("192.0.2.0/24")], &configured).is_empty());
         assert!(covers(&configured, &ts("10.1.2.0/24")) && !covers(&configured, &ts("10.1.0.0/16")));
+    }
+
+    #[test]
+    fn a_ts_payload_carries_all_of_a_selector() {
+        let selectors =
+            [ts("10.1.0.0/24[tcp/80-90]"), ts("10.0.0.1-10.0.0.9[icmp/opaque]"), ts("2001:db8::/32")];
+        let payload = ike::Ts::new(selectors.iter().map(ike::TrafficSelector::from).collect());
+        let message = ike::MessageBuilder::new(
+            [1; 8].into(),
+            [2; 8].into(),
+            ike::ExchangeType::IKE_AUTH,
+            ike::Flags::INITIATOR,
+            1,
+        )
+        .with(ike::Payload::TsI(payload))
+        .emit();
+        let view = ike::MessageView::parse(&message, &ipsec_wire::Limits::default()).unwrap();
+        let read: Vec<_> = view
+            .payloads()
+            .filter_map(|payload| match payload.kind() {
+                ike::PayloadKind::TsI(ts) => Some(ts.selectors().map(TrafficSelector::from_wire)),
+                _ => None,
+            })
+            .flatten()
+            .collect();
+        assert_eq!(read, selectors.map(Some));
+        let backwards = ike::TrafficSelectorView {
+            ts_type: ike::TsType::IPV4_ADDR_RANGE,
+            protocol: 0,
+            start_port: 0,
+            end_port: 65535,
+            body: &[10, 0, 0, 2, 10, 0, 0, 1],
+        };
+        assert_eq!(TrafficSelector::from_wire(backwards), None);
     }
 
     /// A small world, so that sets of packets can be compared element by element.
