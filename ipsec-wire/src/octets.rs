@@ -20,6 +20,14 @@ pub(crate) fn u32_at(bytes: &[u8], at: usize) -> Option<u32> {
     array_at(bytes, at).map(u32::from_be_bytes)
 }
 
+/// An offset that the length of any slice can be added to. A caller's offset only serves to say where an error
+/// is, and no buffer is so long that this changes a true one.
+#[inline]
+pub(crate) const fn base(offset: usize) -> usize {
+    const HALF: usize = usize::MAX >> 1;
+    if offset < HALF { offset } else { HALF }
+}
+
 /// Takes `n` from what a cap still allows.
 #[inline]
 pub(crate) fn spend(left: &mut usize, n: usize, what: Counted, offset: usize) -> Result<(), ParseError> {

@@ -166,6 +166,30 @@ fn packets_that_crashed_dissectors() {
 }
 
 #[test]
+fn an_absurd_base_offset_does_no_harm() {
+    let types =
+        [PayloadType::SA, PayloadType::KE, PayloadType::NOTIFY, PayloadType::DELETE, PayloadType::TSI];
+    for (first, octet) in types.into_iter().flat_map(|first| [0, 1, 4, 8, 255].map(|octet| (first, octet))) {
+        for octets in [vec![octet; 64], [&[0, 0, 0, 64][..], &[octet; 60]].concat()] {
+            let _ = PayloadChain::parse(first, &octets, usize::MAX, &Limits::DEFAULT);
+            let _ = SaView::parse(&octets, usize::MAX, &Limits::DEFAULT);
+            let _ = TsView::parse(&octets, usize::MAX, &Limits::DEFAULT);
+            let _ = CpView::parse(&octets, usize::MAX, &Limits::DEFAULT);
+            let _ = (NotifyView::parse(&octets, usize::MAX), DeleteView::parse(&octets, usize::MAX));
+            // A view that nobody validated.
+            for payload_type in (0..=u8::MAX).map(PayloadType) {
+                for body in [&octets[..], &octets[..3]] {
+                    let next_payload = PayloadType::NONE;
+                    let payload =
+                        PayloadView { payload_type, next_payload, flags: 0, body, offset: usize::MAX };
+                    let _ = (payload.to_string(), payload.to_builder());
+                }
+            }
+        }
+    }
+}
+
+#[test]
 fn chains_that_do_not_end_where_the_message_ends() {
     let parse = |builder: &MessageBuilder| MessageView::parse(&builder.emit(), &Limits::DEFAULT).map(drop);
     let nonce = || PayloadBuilder::from(Payload::Nonce(vec![7; 16]));

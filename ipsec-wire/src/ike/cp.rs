@@ -16,7 +16,7 @@ use nom::{IResult, Parser};
 
 use super::registry::{CfgAttributeType, CfgType};
 use crate::error::{Counted, Limits, ParseError, ParseErrorKind};
-use crate::octets::{put16, saturate16, spend};
+use crate::octets::{base, put16, saturate16, spend};
 
 /// R, the reserved bit in front of the attribute type.
 const RESERVED_BIT: u16 = 0x8000;
@@ -44,7 +44,7 @@ impl<'a> CpView<'a> {
     /// attribute is for its reader.
     pub fn parse(body: &'a [u8], offset: usize, limits: &Limits) -> Result<Self, ParseError> {
         let mut budget = *limits;
-        Self::check(body, offset, &mut budget)?;
+        Self::check(body, base(offset), &mut budget)?;
         Self::validated(body).ok_or(ParseErrorKind::Truncated.at(offset))
     }
 

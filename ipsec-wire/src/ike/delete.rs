@@ -13,7 +13,7 @@ use core::slice::ChunksExact;
 
 use super::registry::ProtocolId;
 use crate::error::{Counted, Limits, ParseError, ParseErrorKind};
-use crate::octets::{put16, saturate8, saturate16, spend};
+use crate::octets::{base, put16, saturate8, saturate16, spend};
 use crate::spi::Spi;
 
 /// A Delete payload.
@@ -38,7 +38,7 @@ impl<'a> DeleteView<'a> {
         };
         let count = usize::from(u16::from_be_bytes([n0, n1]));
         if count * usize::from(spi_size) != spis.len() || (spi_size == 0 && count != 0) {
-            return Err(ParseErrorKind::CountMismatch.at(offset + 2));
+            return Err(ParseErrorKind::CountMismatch.at(base(offset) + 2));
         }
         Ok(Self { protocol: ProtocolId(protocol), spi_size, spis })
     }

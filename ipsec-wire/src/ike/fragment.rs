@@ -12,6 +12,7 @@ use alloc::vec::Vec;
 
 use super::registry::PayloadType;
 use crate::error::{ParseError, ParseErrorKind};
+use crate::octets::base;
 
 /// An SKF payload: always the last of its message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -32,7 +33,7 @@ pub struct SkfView<'a> {
 impl<'a> SkfView<'a> {
     pub(crate) fn read(next: PayloadType, body: &'a [u8], payload_offset: usize) -> Result<Self, ParseError> {
         let Some((&[n0, n1, t0, t1], body)) = body.split_first_chunk() else {
-            return Err(ParseErrorKind::Truncated.at(payload_offset + 4));
+            return Err(ParseErrorKind::Truncated.at(base(payload_offset) + 4));
         };
         Ok(Self {
             next,

@@ -13,7 +13,7 @@ use alloc::vec::Vec;
 
 use super::registry::{NotifyType, ProtocolId};
 use crate::error::{ParseError, ParseErrorKind};
-use crate::octets::saturate8;
+use crate::octets::{base, saturate8};
 
 /// A Notify payload.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -37,8 +37,9 @@ impl<'a> NotifyView<'a> {
         let Some((&[protocol, spi_size, t0, t1], rest)) = body.split_first_chunk() else {
             return Err(ParseErrorKind::Truncated.at(offset));
         };
-        let (spi, data) =
-            rest.split_at_checked(usize::from(spi_size)).ok_or(ParseErrorKind::BadLength.at(offset + 1))?;
+        let (spi, data) = rest
+            .split_at_checked(usize::from(spi_size))
+            .ok_or(ParseErrorKind::BadLength.at(base(offset) + 1))?;
         let notify_type = NotifyType(u16::from_be_bytes([t0, t1]));
         Ok(Self { protocol: ProtocolId(protocol), spi, notify_type, data })
     }

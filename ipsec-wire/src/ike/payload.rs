@@ -19,7 +19,7 @@ use super::sa::SaView;
 use super::sk::SkView;
 use super::ts::TsView;
 use crate::error::{Counted, Limits, ParseError, ParseErrorKind};
-use crate::octets::spend;
+use crate::octets::{base, spend};
 
 /// Octets of the generic payload header.
 pub const PAYLOAD_HEADER_LEN: usize = 4;
@@ -311,6 +311,7 @@ impl<'a> PayloadChain<'a> {
         base_offset: usize,
         limits: &Limits,
     ) -> Result<Self, ParseError> {
+        let base_offset = base(base_offset);
         check_chain(first, bytes, base_offset, Layer::Decrypted, limits)?;
         Ok(Self { first, bytes, base_offset })
     }

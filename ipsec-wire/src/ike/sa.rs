@@ -25,7 +25,7 @@ use alloc::vec::Vec;
 
 use super::registry::{AttributeType, ProtocolId, TransformType};
 use crate::error::{Counted, Limits, ParseError, ParseErrorKind};
-use crate::octets::{patch, put16, saturate8, saturate16, spend, u16_at};
+use crate::octets::{base, patch, put16, saturate8, saturate16, spend, u16_at};
 
 const PROPOSAL_HEADER: usize = 8;
 const TRANSFORM_HEADER: usize = 8;
@@ -50,7 +50,7 @@ impl<'a> SaView<'a> {
     /// is well-formed: that nothing can be chosen from it is the negotiation's concern.
     pub fn parse(body: &'a [u8], offset: usize, limits: &Limits) -> Result<Self, ParseError> {
         let mut budget = *limits;
-        Self::check(body, offset, &mut budget)?;
+        Self::check(body, base(offset), &mut budget)?;
         Ok(Self { body })
     }
 

@@ -18,7 +18,7 @@ use core::ops::RangeInclusive;
 
 use super::registry::TsType;
 use crate::error::{Counted, Limits, ParseError, ParseErrorKind};
-use crate::octets::{array_at, patch, put16, saturate8, saturate16, spend, u16_at};
+use crate::octets::{array_at, base, patch, put16, saturate8, saturate16, spend, u16_at};
 
 const SELECTOR_HEADER: usize = 4;
 const PORTS: usize = 4;
@@ -48,7 +48,7 @@ impl<'a> TsView<'a> {
     /// well-formed, and so is a range that ends before it starts: both select nothing.
     pub fn parse(body: &'a [u8], offset: usize, limits: &Limits) -> Result<Self, ParseError> {
         let mut budget = *limits;
-        Self::check(body, offset, &mut budget)?;
+        Self::check(body, base(offset), &mut budget)?;
         Self::validated(body).ok_or(ParseErrorKind::Truncated.at(offset))
     }
 
