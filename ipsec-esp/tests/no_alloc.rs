@@ -1,0 +1,137 @@
+//! No packet allocates, on no path: an allocator that counts says so.
+
+mod common;
+
+use core::alloc::{GlobalAlloc, Layout};
+use core::cell::Cell;
+use std::alloc::System;
+
+use common::*;
+use ipsec_esp::{OpenError, OuterHeader, SealError, SealJob, seal_batch};
+use ipsec_sa::{SaParams, SequenceCounter};
+use ipsec_wire::IpProtocol;
+use ipsec_wire::ike::SnId;
+
+struct Counting;
+
+thread_local! {
+    /// Of this thread alone, so that tests beside this one do not count.
+    static ALLOCATIONS: Cell<u64> = const { Cell::new(0) };
+}
+
+// SAFETY: every call goes to the system's allocator unchanged.
+unsafe impl GlobalAlloc for Counting {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        let _ = ALLOCATIONS.try_with(|count| count.set(count.get() + 1));
+        // SAFETY: the caller's promises are passed on.
+        unsafe { System.alloc(layout) }
+    }
+
+    unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
+        // SAFETY: the caller's promises are passed on.
+        unsafe { System.dealloc(pointer, layout) }
+    }
+}
+
+#[global_allocator]
+static ALLOCATOR: Counting = Counting;
+
+fn allocations(work: impl FnOnce()) -> u64 {
+    let before = ALLOCATIONS.get();
+    work();
+    ALLOCATIONS.get() - before
+}
+
+#[test]
+fn the_allocator_counts() {
+    assert_eq!(allocations(|| drop(core::hint::black_box(Box::new(7)))), 1);
+}
+
+#[test]
+fn sealing_and_opening_allocate_nothing() {
+    for suite in &SUITES {
+        for (kind, encapsulation) in
+            [(OuterHeader::None, UDP_4500), (OuterHeader::Udp, UDP_4500), (OuterHeader::Ip, UDP_4500)]
+        {
+            for outer in [outer_v4 as fn(_) -> _, outer_v6] {
+                for extended in [false, true] {
+                    let change = |mut p: SaParams| {
+                        p.outer = outer(encapsulation);
+                        if extended { p.with_sequence(SnId::SEQUENTIAL_64, (1 << 32) - 3) } else { p }
+                    };
+                    let (mut outbound, mut inbound) = pair(change, suite, kind);
+                    let head = match (kind, outer(encapsulation).local.is_ipv4()) {
+                        (OuterHeader::None, _) => 0,
+                        (OuterHeader::Udp, _) => 8,
+                        (_, true) => 28,
+                        (_, false) => 48,
+                    };
+                    let inner = ipv4(1400);
+                    let mut buf = vec![0; 2048];
+                    let count = allocations(|| {
+                        for _ in 0..6 {
+                            buf[100..1500].copy_from_slice(&inner);
+                            let sealed =
+                                outbound.seal_in_place(&mut buf, 100..1500, IpProtocol::IPV4).unwrap();
+                            let packet = &mut buf[sealed][head..];
+                            let opened = inbound.open_in_place(packet).unwrap();
+                            assert!(packet[opened.payload] == inner);
+                        }
+                    });
+                    assert_eq!(count, 0, "{suite:?} {kind:?}");
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn refusals_allocate_nothing() {
+    for suite in &SUITES {
+        let (mut outbound, mut inbound) = pair(|p| p.with_replay_window(64), suite, OuterHeader::Ip);
+        let packets: Vec<_> = (0..70).map(|_| seal(&mut outbound, &ipv4(60), IpProtocol::IPV4)).collect();
+        let (mut first, mut last, mut forged) =
+            (packets[0].clone(), packets[69].clone(), packets[30].clone());
+        *forged.last_mut().unwrap() ^= 1;
+        let mut again = last.clone();
+        let mut buf = vec![0; 70_000];
+        let mut seen = [OpenError::Crypto; 4];
+        let count = allocations(|| {
+            inbound.open_in_place(&mut last[20..]).unwrap();
+            seen = [
+                inbound.open_in_place(&mut again[20..]).unwrap_err(),
+                inbound.open_in_place(&mut first[20..]).unwrap_err(),
+                inbound.open_in_place(&mut forged[20..]).unwrap_err(),
+                inbound.open_in_place(&mut forged[..9]).unwrap_err(),
+            ];
+            let mut seal = |payload| outbound.seal_in_place(&mut buf, payload, IpProtocol::IPV4);
+            assert!(matches!(seal(3..60), Err(SealError::NoRoom { .. })));
+            assert_eq!(seal(3..80_000), Err(SealError::Range));
+            assert_eq!(seal(100..69_000), Err(SealError::TooLong));
+            assert_eq!(seal(100..200), Err(SealError::Inner));
+            let left = outbound.sequence().remaining();
+            outbound.sequence_mut().skip(left);
+            buf[100] = 0x45;
+            let sealed = outbound.seal_in_place(&mut buf, 100..200, IpProtocol::IPV4);
+            assert_eq!(sealed, Err(SealError::Exhausted));
+        });
+        assert_eq!(count, 0);
+        assert_eq!(seen, [OpenError::Replay, OpenError::OutOfWindow, OpenError::Icv, OpenError::Truncated]);
+    }
+}
+
+#[test]
+fn a_batch_allocates_nothing() {
+    let (outbound, _) = pair(|p| p, &SUITES[0], OuterHeader::Ip);
+    let mut counter = SequenceCounter::new(SnId::SEQUENTIAL_32, 0);
+    let mut buffers: Vec<Vec<u8>> = (0..8).map(|_| [vec![0; 64], ipv4(64), vec![0; 64]].concat()).collect();
+    let mut jobs: Vec<_> = buffers
+        .iter_mut()
+        .map(|buf| {
+            let seq = counter.reserve().unwrap();
+            SealJob::new(outbound.transform(), seq, buf, 64..128, IpProtocol::IPV4)
+        })
+        .collect();
+    assert_eq!(allocations(|| seal_batch(&mut jobs)), 0);
+    assert!(jobs.iter().all(|job| matches!(job.sealed(), Some(Ok(_)))));
+}
