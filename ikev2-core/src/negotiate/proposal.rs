@@ -22,7 +22,7 @@ use crate::keys::IkeSuite;
 
 /// The transform types of a proposal, in the order in which we write them.
 const TYPES: [TransformType; 5] =
-    [TransformType::ENCR, TransformType::PRF, TransformType::INTEG, TransformType::KE, TransformType::SN];
+    [TransformType::ENCR, TransformType::INTEG, TransformType::PRF, TransformType::KE, TransformType::SN];
 
 /// The SA payload that offers these suites, most wanted first.
 ///
@@ -107,7 +107,7 @@ fn transform_sets(
     }
 
     let set =
-        |encr: Vec<Transform>, integ: &[Transform]| [&encr[..], &prf[..], integ, &ke[..], &sn[..]].concat();
+        |encr: Vec<Transform>, integ: &[Transform]| [&encr[..], integ, &prf[..], &ke[..], &sn[..]].concat();
     if ah {
         return if integ.is_empty() { vec![] } else { vec![set(vec![], &integ)] };
     }
@@ -470,3 +470,6 @@ fn summary(proposal: &Proposal) -> ProposalSummary {
         transforms: proposal.transforms.iter().take(NoProposal::MAX_TRANSFORMS).map(transform).collect(),
     }
 }
+
+#[cfg(test)]
+mod tests;
