@@ -6,7 +6,7 @@ use alloc::vec::Vec;
 use core::net::{IpAddr, SocketAddr};
 use core::time::Duration;
 
-use ipsec_crypto::suite::Suite;
+use ipsec_crypto::Suite;
 use ipsec_crypto::{CryptoProvider, Secret};
 use ipsec_sa::{HeaderPolicy, Lifetimes, Mode, PolicyId, TrafficSelector};
 use ipsec_wire::Limits;
@@ -209,7 +209,13 @@ pub struct ConnectionConfig {
 impl ConnectionConfig {
     /// A connection with a shared key; the fields hold what may be changed.
     #[must_use]
-    pub fn psk(name: &str, local_id: Identity, remote_id: PeerIdentity, key: Secret, suites: Vec<Suite>) -> Self {
+    pub fn psk(
+        name: &str,
+        local_id: Identity,
+        remote_id: PeerIdentity,
+        key: Secret,
+        suites: Vec<Suite>,
+    ) -> Self {
         Self {
             name: name.to_string(),
             local: None,
@@ -283,8 +289,8 @@ impl ConnectionConfig {
     /// Names what a provider lacks for this connection.
     ///
     /// # Errors
-    /// [`ipsec_crypto::suite::SuiteError`] that names the missing algorithm.
-    pub fn supported_by(&self, provider: &CryptoProvider) -> Result<(), ipsec_crypto::suite::SuiteError> {
+    /// [`ipsec_crypto::MissingRow`] that names the missing algorithm.
+    pub fn supported_by(&self, provider: &CryptoProvider) -> Result<(), ipsec_crypto::MissingRow> {
         self.suites
             .iter()
             .chain(self.children.iter().flat_map(|child| &child.suites))

@@ -16,10 +16,27 @@ pub enum Diagnosis {
     /// No traffic selectors that both accept.
     Selectors {
         /// What we would have allowed.
-        ours: Vec<TrafficSelector>,
+        ours: SelectorPair,
         /// What the peer asked for.
-        theirs: Vec<TrafficSelector>,
+        theirs: SelectorPair,
     },
+}
+
+/// Traffic selectors of both ends, ours first.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct SelectorPair {
+    /// Our side.
+    pub local: Vec<TrafficSelector>,
+    /// The peer's side.
+    pub remote: Vec<TrafficSelector>,
+}
+
+impl fmt::Display for SelectorPair {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        list(f, &self.local)?;
+        f.write_str(" === ")?;
+        list(f, &self.remote)
+    }
 }
 
 impl Diagnosis {
@@ -44,10 +61,7 @@ impl fmt::Display for Diagnosis {
         match self {
             Self::NoProposal(none) => none.fmt(f),
             Self::Selectors { ours, theirs } => {
-                f.write_str("no common traffic selectors: we allow ")?;
-                list(f, ours)?;
-                f.write_str(", the peer asks for ")?;
-                list(f, theirs)
+                write!(f, "no common traffic selectors: we allow {ours}, the peer asks for {theirs}")
             }
         }
     }
@@ -250,13 +264,20 @@ mod tests {
 
     #[test]
     fn selectors_read_as_a_sentence() {
+        let pair = |local: &str, remote: &str| SelectorPair {
+            local: vec![local.parse().unwrap()],
+            remote: vec![remote.parse().unwrap()],
+        };
         let selectors = Diagnosis::Selectors {
-            ours: vec!["10.1.0.0/24".parse().unwrap()],
-            theirs: vec!["10.2.0.0/24".parse().unwrap(), "10.3.0.0/24".parse().unwrap()],
+            ours: pair("10.1.0.0/24", "10.2.0.0/24"),
+            theirs: pair("10.1.0.0/24", "10.3.0.0/24"),
         };
         assert_eq!(selectors.notify(), NotifyType::TS_UNACCEPTABLE);
         let text = selectors.to_string();
-        assert!(text.starts_with("no common traffic selectors: we allow 10.1.0.0/24"), "{text}");
-        assert!(text.contains("the peer asks for 10.2.0.0/24"), "{text}");
+        assert_eq!(
+            text,
+            "no common traffic selectors: we allow 10.1.0.0/24 === 10.2.0.0/24, \
+             the peer asks for 10.1.0.0/24 === 10.3.0.0/24"
+        );
     }
 }

@@ -1,14 +1,16 @@
 //! Errors by class, and the one place that says what each means to the peer and to the SA.
 
 use alloc::boxed::Box;
+use alloc::string::String;
 use alloc::vec::Vec;
 
 use ipsec_crypto::CryptoError;
 use ipsec_wire::ParseError;
-use ipsec_wire::ike::{ExchangeType, NotifyType, PayloadType};
+use ipsec_wire::ike::{AuthMethod, ExchangeType, NotifyType, PayloadType};
 use thiserror::Error;
 
 use crate::diagnosis::Diagnosis;
+use crate::identity::Identity;
 
 /// Why something did not come about. Every class explains itself: what did not match, ours against theirs.
 #[derive(Clone, Debug, Error)]
@@ -25,7 +27,10 @@ pub enum Error {
     PeerMisbehaved(Misbehaviour),
     /// The peer did not prove its identity, or we did not prove ours.
     #[error("authentication failed: {0}")]
-    AuthenticationFailed(Box<Diagnosis>),
+    AuthenticationFailed(Box<AuthFailure>),
+    /// The peer refused what we offered; it does not say what it would have taken.
+    #[error("{0}")]
+    Refused(Refusal),
     /// The peer refused with this notify.
     #[error("the peer answered {notify}")]
     NotifyReceived {
@@ -37,6 +42,9 @@ pub enum Error {
     /// An algorithm refused.
     #[error("cryptography: {0}")]
     Crypto(#[from] CryptoError),
+    /// The pool of SPIs is empty, or there are no free numbers.
+    #[error("no SPI is left for a Child SA")]
+    OutOfSpis,
     /// No answer.
     #[error("no answer to {exchange} after {tries} tries")]
     TimedOut {
@@ -48,6 +56,72 @@ pub enum Error {
     /// The caller asked for what cannot be.
     #[error("{0}")]
     ApiMisuse(#[from] ApiMisuse),
+}
+
+/// Why authentication failed.
+#[derive(Clone, PartialEq, Eq, Debug, Error)]
+#[non_exhaustive]
+pub enum AuthFailure {
+    /// The peer did not take our proof.
+    #[error(
+        "the peer refused our proof of being {ours} (AUTHENTICATION_FAILED): shared keys differ, or it does not know this identity"
+    )]
+    RefusedByPeer {
+        /// Who we said we are.
+        ours: Identity,
+    },
+    /// The peer's proof is made with another shared key than ours.
+    #[error("the peer's proof of being {theirs} does not hold: shared keys differ")]
+    WrongKey {
+        /// Who the peer says it is.
+        theirs: Identity,
+    },
+    /// The peer is, or asks us to be, somebody that no connection names.
+    #[error("no connection for us as {ours} with the peer as {theirs}")]
+    UnknownIdentity {
+        /// Who the peer wants us to be.
+        ours: String,
+        /// Who the peer says it is.
+        theirs: Identity,
+    },
+    /// The peer proves itself by another method than the connection's.
+    #[error("the peer {theirs} authenticates by {method}, where a shared key is configured")]
+    Method {
+        /// Who the peer says it is.
+        theirs: Identity,
+        /// Its method.
+        method: AuthMethod,
+    },
+    /// No proof at all: the peer wants EAP.
+    #[error("the peer {theirs} sent no proof (it asks for EAP), where a shared key is configured")]
+    NoProof {
+        /// Who the peer says it is.
+        theirs: Identity,
+    },
+}
+
+/// What the peer refused.
+#[derive(Clone, PartialEq, Eq, Debug, Error)]
+#[non_exhaustive]
+pub enum Refusal {
+    /// Our proposals.
+    #[error("the peer answered {notify}: it accepts none of ours: {}", .ours.join(", "))]
+    Proposal {
+        /// The notify.
+        notify: NotifyType,
+        /// What we offered, as proposal strings.
+        ours: Vec<String>,
+    },
+    /// Our traffic selectors.
+    #[error("the peer answered {notify}: it accepts none of our selectors: {} === {}", .local.join(", "), .remote.join(", "))]
+    Selectors {
+        /// The notify.
+        notify: NotifyType,
+        /// Our side.
+        local: Vec<String>,
+        /// The peer's side.
+        remote: Vec<String>,
+    },
 }
 
 /// What was not well formed.
@@ -141,12 +215,14 @@ impl Error {
             Self::PeerIncompatible(diagnosis) => (Some(diagnosis.notify()), false),
             Self::PeerMisbehaved(_) => (Some(NotifyType::INVALID_SYNTAX), false),
             Self::AuthenticationFailed(_) => (Some(NotifyType::AUTHENTICATION_FAILED), true),
+            Self::Refused(_) => (None, false),
             Self::NotifyReceived { notify, .. } => {
                 (None, matches!(*notify, NotifyType::AUTHENTICATION_FAILED | NotifyType::INVALID_SYNTAX))
             }
             // A peer's public value that must be refused is a malformed message (RFC 6989 §2.5).
             Self::Crypto(CryptoError::PeerPublic(_)) => (Some(NotifyType::INVALID_SYNTAX), false),
             Self::Crypto(_) => (Some(NotifyType::TEMPORARY_FAILURE), false),
+            Self::OutOfSpis => (Some(NotifyType::NO_ADDITIONAL_SAS), false),
             Self::TimedOut { .. } => (None, true),
             Self::ApiMisuse(_) => (None, false),
         };

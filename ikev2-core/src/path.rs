@@ -46,7 +46,11 @@ impl Path {
     /// Straight behind the IP header between two addresses.
     #[must_use]
     pub const fn ip(local: IpAddr, remote: IpAddr) -> Self {
-        Self { local: SocketAddr::new(local, 0), remote: SocketAddr::new(remote, 0), transport: Transport::Ip }
+        Self {
+            local: SocketAddr::new(local, 0),
+            remote: SocketAddr::new(remote, 0),
+            transport: Transport::Ip,
+        }
     }
 
     /// The way of a Child SA's packets.

@@ -1,0 +1,129 @@
+//! INFORMATIONAL: deletion, liveness and late errors, in both roles (RFC 7296 §1.4, §2.4, §2.21.2).
+
+use alloc::boxed::Box;
+use alloc::vec::Vec;
+
+use ipsec_wire::Spi;
+use ipsec_wire::ike::{Delete, ExchangeType, NotifyType, Payload, PayloadChain, PayloadKind, ProtocolId};
+
+use super::child::{ChildPhase, Ending};
+use super::task::Purpose;
+use crate::collide::{CollisionAnswer, delete_child_request};
+use crate::context::Cx;
+use crate::event::CloseReason;
+use crate::ike_sa::Common;
+use crate::state::established::{Established, Phase};
+use crate::state::init_sent::notify_error;
+
+impl Established {
+    /// Asks the peer to delete a Child SA.
+    pub(crate) fn begin_delete_child(
+        &mut self,
+        cx: &mut Cx<'_>,
+        common: &mut Common,
+        inbound: Spi,
+        ending: Ending,
+    ) {
+        let Some(child) = self.children.get_mut(&inbound) else { return };
+        child.phase = ChildPhase::Deleting(ending);
+        child.rekey_at = None;
+        let payloads = [Payload::Delete(Delete::esp(&[inbound]))];
+        self.request(cx, common, ExchangeType::INFORMATIONAL, &payloads, Purpose::DeleteChild(inbound));
+    }
+
+    /// Asks the peer to delete the IKE SA.
+    pub(crate) fn begin_delete_ike(&mut self, cx: &mut Cx<'_>, common: &mut Common) {
+        if self.phase == Phase::Open {
+            self.phase = Phase::Deleting;
+        }
+        let payloads = [Payload::Delete(Delete::ike())];
+        self.request(cx, common, ExchangeType::INFORMATIONAL, &payloads, Purpose::DeleteIke);
+    }
+
+    /// Asks the peer for a sign of life.
+    pub(crate) fn begin_liveness(&mut self, cx: &mut Cx<'_>, common: &mut Common) {
+        self.request(cx, common, ExchangeType::INFORMATIONAL, &[], Purpose::Liveness);
+    }
+
+    /// The answer to our deletion of a Child SA.
+    pub(crate) fn on_child_deleted(&mut self, cx: &mut Cx<'_>, common: &mut Common, inbound: Spi) {
+        let Some(child) = self.children.remove(&inbound) else { return };
+        let reason = match child.phase {
+            ChildPhase::Deleting(Ending::Rekeyed) => CloseReason::Rekeyed,
+            ChildPhase::Deleting(Ending::Redundant) => CloseReason::Redundant,
+            ChildPhase::Deleting(Ending::Expired) => CloseReason::Expired,
+            _ => CloseReason::Local,
+        };
+        self.closed(cx, common, &child, reason);
+    }
+
+    /// The peer's INFORMATIONAL request. `Some` ends the IKE SA, which has been answered.
+    pub(crate) fn on_informational(
+        &mut self,
+        cx: &mut Cx<'_>,
+        common: &mut Common,
+        id: u32,
+        chain: &PayloadChain<'_>,
+    ) -> Option<CloseReason> {
+        let mut ends = None;
+        let mut deleted: Vec<Spi> = Vec::new();
+        for payload in chain.payloads() {
+            match payload.kind() {
+                PayloadKind::Delete(delete) if delete.protocol == ProtocolId::IKE => {
+                    ends = Some(self.deleted_by_peer(cx, common));
+                }
+                PayloadKind::Delete(delete) if delete.protocol == ProtocolId::ESP => {
+                    for spi in delete.spis() {
+                        let Ok(octets) = <[u8; 4]>::try_from(spi) else { continue };
+                        deleted.extend(self.delete_child(cx, common, Spi(u32::from_be_bytes(octets))));
+                    }
+                }
+                PayloadKind::Notify(notify) if notify.notify_type == NotifyType::AUTHENTICATION_FAILED => {
+                    let error = notify_error(common, notify.notify_type, notify.data);
+                    ends = Some(CloseReason::Failed(Box::new(error)));
+                }
+                PayloadKind::Notify(notify) if notify.notify_type == NotifyType::SET_WINDOW_SIZE => {
+                    self.set_window(notify.data);
+                }
+                // Unrecognised notifies in a request are ignored (RFC 7296 §3.10.1).
+                _ => {}
+            }
+        }
+        let mut payloads = Vec::new();
+        if !deleted.is_empty() {
+            payloads.push(Payload::Delete(Delete::esp(&deleted)));
+        }
+        self.respond(cx, common, id, ExchangeType::INFORMATIONAL, &payloads);
+        ends
+    }
+
+    /// The peer deletes the Child SA that it receives on as `outbound`. Gives our SPI for the answer, unless our own
+    /// deletion of the same Child SA is under way (RFC 7296 §1.4.1).
+    fn delete_child(&mut self, cx: &mut Cx<'_>, common: &mut Common, outbound: Spi) -> Option<Spi> {
+        let inbound = self.by_outbound(outbound);
+        let answer = delete_child_request(self.child_activity(inbound));
+        let child = inbound.and_then(|inbound| self.children.remove(&inbound))?;
+        let reason = match child.phase {
+            ChildPhase::Replaced | ChildPhase::Deleting(Ending::Rekeyed) => CloseReason::Rekeyed,
+            ChildPhase::Deleting(Ending::Redundant) => CloseReason::Redundant,
+            // Our rekey of it is under way and the peer's own was answered: that one has replaced it.
+            ChildPhase::Rekeying if child.peer_rekey.is_some() => CloseReason::Rekeyed,
+            _ => CloseReason::Peer,
+        };
+        self.closed(cx, common, &child, reason);
+        (answer == CollisionAnswer::Proceed).then_some(child.inbound)
+    }
+
+    fn deleted_by_peer(&mut self, cx: &mut Cx<'_>, common: &mut Common) -> CloseReason {
+        // Our own rekey has not been answered, the peer's has: the peer takes its own for the one that counts.
+        if let Some(theirs) = self.peer_ike_rekey.take() {
+            self.hand_over(cx, common, theirs.handle, false);
+            return CloseReason::Rekeyed;
+        }
+        match self.phase {
+            Phase::Replaced => CloseReason::Rekeyed,
+            Phase::Redundant => CloseReason::Redundant,
+            Phase::Open | Phase::Deleting => CloseReason::Peer,
+        }
+    }
+}

@@ -1,0 +1,80 @@
+//! Tasks: what an established IKE SA is to do, one exchange or several each (a task is not an exchange).
+
+use alloc::boxed::Box;
+use alloc::sync::Arc;
+
+use ipsec_sa::Flow;
+use ipsec_wire::Spi;
+
+use super::child::Ending;
+use super::create_child::{AfterInstall, ChildAnswer, ChildRequest, ChildResponse};
+use super::rekey_ike::{IkeAnswer, IkeRequest, IkeResponse};
+use crate::config::ChildConfig;
+
+/// Something to be done, waiting for its turn.
+#[derive(Debug)]
+pub(crate) enum Task {
+    /// Make a Child SA.
+    CreateChild { config: Arc<ChildConfig>, flow: Option<Flow>, retries: u8 },
+    /// Replace a Child SA.
+    RekeyChild { inbound: Spi, retries: u8 },
+    /// Replace the IKE SA.
+    RekeyIke { retries: u8 },
+    /// Delete a Child SA.
+    DeleteChild { inbound: Spi, ending: Ending },
+    /// Delete the IKE SA.
+    DeleteIke,
+    /// See whether the peer is there (RFC 7296 §2.4).
+    Liveness,
+}
+
+impl Task {
+    /// Whether nothing else may be under way (RFC 7296 §2.25.2).
+    pub(crate) fn is_exclusive(&self) -> bool {
+        matches!(self, Self::RekeyIke { .. } | Self::DeleteIke)
+    }
+
+    /// Whether it concerns children, and so moves on to the IKE SA that inherits them.
+    pub(crate) fn is_about_children(&self) -> bool {
+        matches!(self, Self::CreateChild { .. } | Self::RekeyChild { .. } | Self::DeleteChild { .. })
+    }
+}
+
+/// What the answer to a request is for.
+#[derive(Debug)]
+pub(crate) enum Purpose {
+    Child(Box<ChildRequest>),
+    RekeyIke(Box<IkeRequest>),
+    DeleteChild(Spi),
+    DeleteIke,
+    Liveness,
+}
+
+/// What goes on when a job is done.
+#[derive(Debug)]
+pub(crate) enum Continuation {
+    ChildStart(Box<ChildRequest>),
+    ChildComplete(Box<ChildRequest>, Box<ChildAnswer>),
+    ChildRespond(Box<ChildResponse>),
+    IkeStart(Box<IkeRequest>),
+    IkeComplete(Box<IkeRequest>, Box<IkeAnswer>),
+    IkeRespond(Box<IkeResponse>),
+    Installed { inbound: Spi, after: AfterInstall },
+}
+
+impl Continuation {
+    /// Whether a request of ours will follow, which needs its place in the window.
+    pub(crate) fn will_send(&self) -> bool {
+        matches!(self, Self::ChildStart(_) | Self::IkeStart(_))
+    }
+
+    /// Whether it is part of an exchange about children that we began.
+    pub(crate) fn is_our_child_exchange(&self) -> bool {
+        matches!(self, Self::ChildStart(_) | Self::ChildComplete(..))
+    }
+
+    /// Whether it is part of our rekey of the IKE SA.
+    pub(crate) fn is_our_ike_rekey(&self) -> bool {
+        matches!(self, Self::IkeStart(_) | Self::IkeComplete(..))
+    }
+}

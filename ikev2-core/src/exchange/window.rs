@@ -1,0 +1,87 @@
+//! Our own requests: message ids, the peer's window, and what waits for an answer (RFC 7296 §2.2, §2.3).
+
+use alloc::collections::BTreeMap;
+use alloc::vec::Vec;
+
+use ipsec_sa::Instant;
+use ipsec_wire::ike::ExchangeType;
+
+use super::retransmit::Retransmission;
+
+/// A message as it went out: one datagram, or one for each fragment. Sent again bit by bit.
+pub(crate) type Datagrams = Vec<Vec<u8>>;
+
+/// A request that waits for its answer, and what is to be done with that.
+#[derive(Debug)]
+pub(crate) struct Sent<T> {
+    pub(crate) exchange: ExchangeType,
+    pub(crate) datagrams: Datagrams,
+    pub(crate) retransmission: Retransmission,
+    pub(crate) purpose: T,
+}
+
+/// The requests of one direction of one IKE SA.
+#[derive(Debug)]
+pub(crate) struct RequestWindow<T> {
+    next_id: u32,
+    size: u32,
+    outstanding: BTreeMap<u32, Sent<T>>,
+}
+
+impl<T> RequestWindow<T> {
+    /// A window of one request (RFC 7296 §2.3) whose first message id is `next_id`.
+    pub(crate) fn new(next_id: u32) -> Self {
+        Self { next_id, size: 1, outstanding: BTreeMap::new() }
+    }
+
+    /// The peer takes this many requests at once (SET_WINDOW_SIZE). Zero is not a window; it never shrinks.
+    pub(crate) fn grow(&mut self, size: u32) {
+        self.size = self.size.max(size.min(super::MAX_WINDOW));
+    }
+
+    /// Requests that may be sent now, `reserved` of which are already spoken for.
+    pub(crate) fn room(&self, reserved: usize) -> bool {
+        let used = self.outstanding.len() + reserved;
+        // The window counts from the oldest request without an answer, not from the number of them.
+        let oldest = self.outstanding.keys().next().copied().unwrap_or(self.next_id);
+        used < self.size as usize && self.next_id.wrapping_sub(oldest) < self.size && self.next_id != u32::MAX
+    }
+
+    /// The message id that the next request will have.
+    pub(crate) fn next_id(&self) -> u32 {
+        self.next_id
+    }
+
+    /// Registers a request under [`Self::next_id`].
+    pub(crate) fn push(&mut self, sent: Sent<T>) {
+        self.outstanding.insert(self.next_id, sent);
+        self.next_id = self.next_id.saturating_add(1);
+    }
+
+    /// The request that an answer belongs to, taken out.
+    pub(crate) fn take(&mut self, id: u32) -> Option<Sent<T>> {
+        self.outstanding.remove(&id)
+    }
+
+    /// Whether an answer with this id is waited for.
+    pub(crate) fn waits_for(&self, id: u32) -> bool {
+        self.outstanding.contains_key(&id)
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.outstanding.len()
+    }
+
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &Sent<T>> {
+        self.outstanding.values()
+    }
+
+    pub(crate) fn iter_mut(&mut self) -> impl Iterator<Item = (u32, &mut Sent<T>)> {
+        self.outstanding.iter_mut().map(|(id, sent)| (*id, sent))
+    }
+
+    /// When the first of them is to be sent again.
+    pub(crate) fn due(&self) -> Option<Instant> {
+        self.outstanding.values().filter_map(|sent| sent.retransmission.due()).min()
+    }
+}

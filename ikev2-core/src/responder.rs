@@ -1,0 +1,354 @@
+//! Taking in IKE_SA_INIT requests (RFC 7296 §1.2, §2.6, §2.21.1): stateless until it is worth a half-open IKE SA.
+
+use alloc::boxed::Box;
+use alloc::collections::{BTreeMap, BTreeSet, VecDeque};
+use alloc::sync::Arc;
+use alloc::vec;
+use alloc::vec::Vec;
+use core::net::IpAddr;
+
+use ipsec_crypto::{PrfAlgorithm, Secret, prf};
+use ipsec_sa::{Instant, Role};
+use ipsec_wire::ike::{
+    ExchangeType, Flags, Header, KeId, MessageBuilder, MessageView, Notify, NotifyType, Payload, PayloadKind,
+    ProtocolId, SaView,
+};
+use rand_core::CryptoRng;
+
+use crate::config::{CookiePolicy, EndpointConfig};
+use crate::cookie::CookieJar;
+use crate::diagnosis::Diagnosis;
+use crate::endpoint::Endpoint;
+use crate::error::Error;
+use crate::event::{CloseReason, Event};
+use crate::ike_sa::{Common, Connection, IkeSa, TimerKind, marked};
+use crate::io::{Discarded, IkeHandle, Output};
+use crate::job::{KeyExchangeJob, Request};
+use crate::negotiate::proposal::{Chosen, choose};
+use crate::path::Path;
+use crate::state::State;
+use crate::state::init_received::InitReceived;
+use crate::state::init_sent::detect_nat;
+use crate::trace;
+use crate::unprotected::{Class, Reaction, Standing, reaction};
+
+/// A keyed digest of a whole IKE_SA_INIT request: how a retransmission is recognised (RFC 7296 §2.1).
+type InitDigest = [u8; 32];
+
+/// What the responder keeps about set-ups.
+pub(crate) struct Responder {
+    cookies: CookieJar,
+    digest_key: Secret,
+    by_digest: BTreeMap<InitDigest, IkeHandle>,
+    digests: BTreeMap<IkeHandle, InitDigest>,
+    half_open: BTreeMap<IkeHandle, IpAddr>,
+    per_source: BTreeMap<IpAddr, BTreeSet<IkeHandle>>,
+    bucket: TokenBucket,
+}
+
+impl Responder {
+    pub(crate) fn new(now: Instant, rng: &mut dyn CryptoRng) -> Self {
+        let cookies = CookieJar::new(now, rng);
+        let mut digest_key = Secret::zeroed(32);
+        rng.fill_bytes(digest_key.expose_mut());
+        Self {
+            cookies,
+            digest_key,
+            by_digest: BTreeMap::new(),
+            digests: BTreeMap::new(),
+            half_open: BTreeMap::new(),
+            per_source: BTreeMap::new(),
+            bucket: TokenBucket { tokens: 0, filled: now, primed: false },
+        }
+    }
+
+    fn digest(&self, row: &dyn PrfAlgorithm, message: &[u8]) -> Option<InitDigest> {
+        let digest = prf(row, self.digest_key.expose(), &[message]).ok()?;
+        let mut out = [0; 32];
+        let len = digest.len().min(out.len());
+        out.get_mut(..len)?.copy_from_slice(digest.expose().get(..len)?);
+        Some(out)
+    }
+
+    fn enter(&mut self, handle: IkeHandle, digest: InitDigest, source: IpAddr) {
+        self.by_digest.insert(digest, handle);
+        self.digests.insert(handle, digest);
+        self.half_open.insert(handle, source);
+        self.per_source.entry(source).or_default().insert(handle);
+    }
+
+    /// It is no longer half-open.
+    pub(crate) fn settled(&mut self, handle: IkeHandle) {
+        if let Some(source) = self.half_open.remove(&handle)
+            && let Some(handles) = self.per_source.get_mut(&source)
+        {
+            handles.remove(&handle);
+            if handles.is_empty() {
+                self.per_source.remove(&source);
+            }
+        }
+    }
+
+    /// It is gone.
+    pub(crate) fn forget(&mut self, handle: IkeHandle) {
+        self.settled(handle);
+        if let Some(digest) = self.digests.remove(&handle) {
+            self.by_digest.remove(&digest);
+        }
+    }
+
+    fn asks_cookie(&self, policy: CookiePolicy) -> bool {
+        match policy {
+            CookiePolicy::Never => false,
+            CookiePolicy::From(threshold) => self.half_open.len() >= threshold,
+            CookiePolicy::Always => true,
+        }
+    }
+
+    fn full(&self, config: &EndpointConfig, source: IpAddr) -> bool {
+        self.half_open.len() >= config.max_half_open
+            || self
+                .per_source
+                .get(&source)
+                .is_some_and(|handles| handles.len() >= config.max_half_open_per_source)
+    }
+}
+
+/// So many replies a second, and no more at once.
+struct TokenBucket {
+    tokens: u32,
+    filled: Instant,
+    primed: bool,
+}
+
+impl TokenBucket {
+    fn take(&mut self, now: Instant, per_second: u32) -> bool {
+        let seconds = now.saturating_since(self.filled).as_secs();
+        if !self.primed || seconds > 0 {
+            let more = u32::try_from(seconds).unwrap_or(u32::MAX).saturating_mul(per_second);
+            self.tokens =
+                if self.primed { self.tokens.saturating_add(more).min(per_second) } else { per_second };
+            self.primed = true;
+            self.filled = now;
+        }
+        match self.tokens.checked_sub(1) {
+            Some(left) => {
+                self.tokens = left;
+                true
+            }
+            None => false,
+        }
+    }
+}
+
+/// What set-up needs of an IKE_SA_INIT request.
+struct InitRequest<'a> {
+    sa: SaView<'a>,
+    ke: (KeId, &'a [u8]),
+    ni: &'a [u8],
+}
+
+fn read<'a>(view: &MessageView<'a>) -> Option<InitRequest<'a>> {
+    let (mut sa, mut ke, mut ni) = (None, None, None);
+    for payload in view.payloads() {
+        match payload.kind() {
+            PayloadKind::Sa(view) => sa = Some(view),
+            PayloadKind::Ke(view) => ke = Some((view.method, view.data)),
+            PayloadKind::Nonce(octets) => ni = Some(octets),
+            _ => {}
+        }
+    }
+    let ni = ni.filter(|ni| (16..=256).contains(&ni.len()))?;
+    Some(InitRequest { sa: sa?, ke: ke?, ni })
+}
+
+impl Endpoint {
+    /// An IKE_SA_INIT request.
+    pub(crate) fn handle_init_request(
+        &mut self,
+        now: Instant,
+        path: Path,
+        header: &Header,
+        data: &[u8],
+    ) -> Result<(), Discarded> {
+        let proper = header.flags.is_initiator()
+            && header.message_id == 0
+            && header.responder_spi.is_zero()
+            && !header.initiator_spi.is_zero();
+        if !proper {
+            return Err(Discarded::Unexpected);
+        }
+        let row = self.provider.prf.first().copied().ok_or(Discarded::NoConnection)?;
+        let digest = self.responder.digest(row, data).ok_or(Discarded::NoConnection)?;
+        let known = self.responder.by_digest.get(&digest).copied();
+        let standing = match known.and_then(|handle| self.sas.get(&handle)) {
+            None => Standing::Unknown,
+            Some(sa) if sa.state.is_half_open() => Standing::HalfOpen,
+            Some(_) => Standing::Established,
+        };
+        match (reaction(standing, Class::InitRequest), known) {
+            (Reaction::SetUp, _) => {}
+            (Reaction::AnswerAgain, Some(handle)) => return self.answer_again(now, handle, path),
+            _ => return Err(Discarded::Unexpected),
+        }
+        let view = MessageView::parse(data, &self.config.limits).map_err(Discarded::Malformed)?;
+        if let Some(payload_type) = view.unsupported_critical() {
+            let data = vec![payload_type.value()];
+            self.reply(now, &path, header, NotifyType::UNSUPPORTED_CRITICAL_PAYLOAD, data);
+            return Err(Discarded::Refused);
+        }
+        let Some(request) = read(&view) else { return Err(Discarded::Unexpected) };
+        if self.responder.asks_cookie(self.config.cookie) {
+            self.check_cookie(now, &path, header, &view, request.ni, row)?;
+        }
+        if self.responder.full(&self.config, path.remote.ip()) {
+            return Err(Discarded::HalfOpenLimit);
+        }
+        let candidates: Vec<Arc<Connection>> =
+            self.connections.values().filter(|connection| connection.config.fits(&path)).cloned().collect();
+        let (chosen, candidates) = self.choose_connection(now, &path, header, &request, candidates)?;
+        let method = request.ke.0;
+        if chosen.ke != Some(method) {
+            let wanted = chosen.ke.unwrap_or(KeId::NONE).value().to_be_bytes().to_vec();
+            self.send_unprotected(&path, header, NotifyType::INVALID_KE_PAYLOAD, wanted);
+            return Err(Discarded::Refused);
+        }
+        let spi_r = self.fresh_spi();
+        let handle = self.ids.handle();
+        let nat = detect_nat(&view, header.initiator_spi, header.responder_spi, &path).unwrap_or_default();
+        let connection = candidates.first().cloned().ok_or(Discarded::NoConnection)?;
+        let mut common = Common {
+            handle,
+            role: Role::Responder,
+            spi_i: header.initiator_spi,
+            spi_r,
+            path,
+            connection,
+            nat,
+            timers: BTreeMap::new(),
+            out: VecDeque::new(),
+        };
+        common.timers.insert(TimerKind::SetUp, now + self.config.half_open_timeout);
+        let peer = request.ke.1.to_vec();
+        let ni = request.ni.to_vec();
+        let mut jobs = VecDeque::new();
+        let mut effects = Vec::new();
+        let mut cx = crate::endpoint::cx(self, now, &mut jobs, &mut effects);
+        common.trace_received(&cx, header, || trace::names(view.payloads(), false));
+        let op = cx.job(Request::KeyExchange(KeyExchangeJob::Respond { method, peer }));
+        let state = InitReceived::new(data.to_vec(), ni, chosen, candidates, op);
+        self.responder.enter(handle, digest, path.remote.ip());
+        self.insert(IkeSa { common, state: State::InitReceived(Box::new(state)) });
+        self.settle(now, handle, jobs, effects);
+        Ok(())
+    }
+
+    fn answer_again(&mut self, now: Instant, handle: IkeHandle, path: Path) -> Result<(), Discarded> {
+        self.with(now, handle, |sa, cx| {
+            let State::InitReceived(state) = &sa.state else { return Err(Discarded::Unexpected) };
+            let Some(response) = state.response() else { return Err(Discarded::Busy) };
+            let datagrams = vec![response.to_vec()];
+            let exchange = ExchangeType::IKE_SA_INIT;
+            sa.common.trace_sent(cx, exchange, true, 0, "SA KE Nr ..", &datagrams, true);
+            sa.common.transmit_on(path, &datagrams);
+            Ok(())
+        })
+        .unwrap_or(Err(Discarded::UnknownSpi))
+    }
+
+    fn check_cookie(
+        &mut self,
+        now: Instant,
+        path: &Path,
+        header: &Header,
+        view: &MessageView<'_>,
+        ni: &[u8],
+        row: &'static dyn PrfAlgorithm,
+    ) -> Result<(), Discarded> {
+        let (remote, spi_i) = (path.remote, header.initiator_spi);
+        let rng = &mut *self.rng;
+        // The cookie stands first when it is there (RFC 7296 §2.6).
+        let sent = view.notify(NotifyType::COOKIE);
+        if let Some(cookie) = sent
+            && self.responder.cookies.check(row, now, rng, cookie.data, ni, remote, spi_i)
+        {
+            return Ok(());
+        }
+        let cookie = self.responder.cookies.make(row, now, rng, ni, remote, spi_i);
+        self.send_unprotected(path, header, NotifyType::COOKIE, cookie);
+        Err(if sent.is_some() { Discarded::BadCookie } else { Discarded::CookieAsked })
+    }
+
+    /// The first connection that accepts the proposals, and all that fit the addresses: identities decide later.
+    fn choose_connection(
+        &mut self,
+        now: Instant,
+        path: &Path,
+        header: &Header,
+        request: &InitRequest<'_>,
+        candidates: Vec<Arc<Connection>>,
+    ) -> Result<(Chosen, Vec<Arc<Connection>>), Discarded> {
+        let mut refusal = None;
+        for (index, connection) in candidates.iter().enumerate() {
+            let suites = &connection.config.suites;
+            let preferred = Some(request.ke.0);
+            match choose(suites, request.sa, ProtocolId::IKE, 0, &self.provider, preferred, true) {
+                Ok(chosen) => {
+                    let rest = candidates.get(index..).unwrap_or_default().to_vec();
+                    return Ok((chosen, rest));
+                }
+                Err(why) => refusal = refusal.or(Some(why)),
+            }
+        }
+        let Some(why) = refusal else { return Err(Discarded::NoConnection) };
+        if self.reply(now, path, header, NotifyType::NO_PROPOSAL_CHOSEN, Vec::new()) {
+            let handle = self.ids.handle();
+            let error = Error::PeerIncompatible(Box::new(Diagnosis::NoProposal(*why)));
+            let reason = CloseReason::Failed(Box::new(error));
+            self.loose.push_back(Output::Event(handle, Event::IkeClosed { reason }));
+        }
+        Err(Discarded::Refused)
+    }
+
+    pub(crate) fn reply_invalid_version(&mut self, now: Instant, path: &Path, header: &Header) {
+        self.reply(now, path, header, NotifyType::INVALID_MAJOR_VERSION, Vec::new());
+    }
+
+    pub(crate) fn reply_invalid_spi(&mut self, now: Instant, path: &Path, header: &Header) {
+        self.reply(now, path, header, NotifyType::INVALID_IKE_SPI, Vec::new());
+    }
+
+    /// An error outside of any IKE SA, as far as the rate allows.
+    fn reply(
+        &mut self,
+        now: Instant,
+        path: &Path,
+        header: &Header,
+        notify: NotifyType,
+        data: Vec<u8>,
+    ) -> bool {
+        let allowed = self.responder.bucket.take(now, self.config.stateless_replies_per_second);
+        if allowed {
+            self.send_unprotected(path, header, notify, data);
+        }
+        allowed
+    }
+
+    fn send_unprotected(&mut self, path: &Path, header: &Header, notify: NotifyType, data: Vec<u8>) {
+        // The peer's message id and exchange are copied (RFC 7296 §2.21, §1.5).
+        let mut flags = Flags::RESPONSE.0;
+        if !header.flags.is_initiator() {
+            flags |= Flags::INITIATOR.0;
+        }
+        let message = MessageBuilder::new(
+            header.initiator_spi,
+            header.responder_spi,
+            header.exchange_type,
+            Flags(flags),
+            header.message_id,
+        )
+        .with(Payload::Notify(Notify::new(notify, data)))
+        .emit();
+        self.loose.push_back(Output::Transmit { path: *path, data: marked(path, &message), ecn: 0 });
+    }
+}

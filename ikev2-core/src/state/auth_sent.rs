@@ -1,0 +1,465 @@
+//! Initiator, IKE_AUTH (RFC 7296 §1.2, §2.15): prove who we are, check the peer's proof, take the first child.
+//!
+//! There may be more than one candidate: answers to IKE_SA_INIT are not authenticated, so each of them gets its own
+//! keys and its own IKE_AUTH, and the first that proves itself wins (§2.4).
+
+use alloc::boxed::Box;
+use alloc::vec;
+use alloc::vec::Vec;
+
+use ipsec_sa::{Instant, Role};
+use ipsec_wire::ike::{
+    Auth, AuthMethod, ExchangeType, NotifyType, Payload, PayloadChain, PayloadKind, PayloadType,
+};
+use ipsec_wire::{IkeSpi, Spi};
+
+use super::State;
+use super::established::Established;
+use super::init_sent::{InitSent, missing, notify_error};
+use crate::auth::octets::AuthOctets;
+use crate::auth::psk::{psk_auth, verify_psk};
+use crate::channel::Channel;
+use crate::config::Credentials;
+use crate::context::Cx;
+use crate::error::{AuthFailure, Error, InvalidMessage};
+use crate::event::{CloseReason, Event, OutboundUse};
+use crate::exchange::child::{
+    Agreement, ChildKeying, ChildOffer, ChildPayloads, ChildSa, error_notify, make, refusal,
+};
+use crate::exchange::retransmit::{Retransmission, RetransmitStep};
+use crate::exchange::window::Datagrams;
+use crate::identity::Identity;
+use crate::ike_sa::{Common, Incoming, Step, fail, sk_names};
+use crate::io::Discarded;
+use crate::job::{Answer, OpId};
+use crate::natd::NatStatus;
+use crate::path::Path;
+
+/// The most answers to one IKE_SA_INIT that are followed at once.
+const MAX_CANDIDATES: usize = 4;
+
+/// The message id of our first protected request: IKE_SA_INIT was 0.
+const FIRST_ID: u32 = 1;
+
+/// A responder that has not proven itself yet.
+#[derive(Debug)]
+pub(crate) struct Candidate {
+    channel: Channel,
+    /// The request it answered, and its answer: both AUTHs cover one of them.
+    request: Vec<u8>,
+    response: Vec<u8>,
+    nr: Vec<u8>,
+    nat: NatStatus,
+    path: Path,
+    message_id: u32,
+    datagrams: Datagrams,
+    retransmission: Option<Retransmission>,
+}
+
+impl Candidate {
+    pub(crate) fn new(
+        channel: Channel,
+        request: Vec<u8>,
+        response: Vec<u8>,
+        nr: Vec<u8>,
+        nat: NatStatus,
+        path: Path,
+    ) -> Self {
+        Self {
+            channel,
+            request,
+            response,
+            nr,
+            nat,
+            path,
+            message_id: FIRST_ID,
+            datagrams: Vec::new(),
+            retransmission: None,
+        }
+    }
+}
+
+/// IKE_AUTH is out.
+#[derive(Debug)]
+pub(crate) struct AuthSent {
+    pub(crate) init: Box<InitSent>,
+    /// The first child, with one SPI for all candidates: only one of them will use it.
+    offer: Option<ChildOffer>,
+    candidates: Vec<Candidate>,
+}
+
+impl AuthSent {
+    /// The first candidate is there.
+    pub(crate) fn begin(
+        init: Box<InitSent>,
+        cx: &mut Cx<'_>,
+        common: &mut Common,
+        candidate: Candidate,
+    ) -> State {
+        let config = init.first_child.and_then(|index| common.connection.children.get(index)).cloned();
+        let offer = match config {
+            Some(config) => match cx.child_spi() {
+                Some(spi) => Some(ChildOffer::new(cx, &config, spi, init.flow.as_ref(), false)),
+                None => return fail(common, Error::OutOfSpis),
+            },
+            None => None,
+        };
+        let mut state = Box::new(Self { init, offer, candidates: vec![] });
+        match state.follow(cx, common, candidate) {
+            Ok(()) => State::AuthSent(state),
+            Err(error) => {
+                state.release(cx, common);
+                fail(common, error)
+            }
+        }
+    }
+
+    /// Sends IKE_AUTH to a candidate.
+    fn follow(
+        &mut self,
+        cx: &mut Cx<'_>,
+        common: &mut Common,
+        mut candidate: Candidate,
+    ) -> Result<(), Error> {
+        let config = &common.connection.config;
+        let prf = candidate.channel.suite.prf;
+        let octets = AuthOctets {
+            init_message: &candidate.request,
+            peer_nonce: &candidate.nr,
+            id_body: &config.local_id.body(),
+            sk_p: &candidate.channel.keys.pi,
+            int_auth: None,
+            transcript: None,
+        }
+        .build(prf)?;
+        let Credentials::Psk(key) = &config.credentials;
+        let auth = psk_auth(prf, key, &octets)?;
+        let mut payloads = vec![Payload::IdI(config.local_id.to_payload())];
+        if let crate::config::PeerIdentity::Exactly(identity) = &config.remote_id {
+            payloads.push(Payload::IdR(identity.to_payload()));
+        }
+        payloads.push(Payload::Auth(Auth::new(AuthMethod::SHARED_KEY_MIC, auth)));
+        if let Some(offer) = &self.offer {
+            payloads.push(Payload::Sa(offer.sa.clone()));
+            payloads.extend(offer.selectors());
+            payloads.extend(offer.mode());
+        }
+        candidate.datagrams =
+            candidate.channel.seal(ExchangeType::IKE_AUTH, false, candidate.message_id, &payloads, cx.rng)?;
+        candidate.retransmission = Some(Retransmission::start(cx.now, &cx.config.retransmit, cx.rng));
+        common.spi_r = candidate.channel.spi_r;
+        common.path = candidate.path;
+        common.nat = candidate.nat;
+        let names = crate::trace::names_of(&payloads, false);
+        let id = candidate.message_id;
+        common.trace_sent(cx, ExchangeType::IKE_AUTH, false, id, &names, &candidate.datagrams, false);
+        common.transmit(&candidate.datagrams);
+        self.candidates.push(candidate);
+        Ok(())
+    }
+
+    pub(crate) fn on_message(
+        mut self: Box<Self>,
+        cx: &mut Cx<'_>,
+        common: &mut Common,
+        message: Incoming<'_>,
+    ) -> Step {
+        let header = message.header;
+        let spi_r = header.responder_spi;
+        if header.exchange_type == ExchangeType::IKE_SA_INIT {
+            // Another answer: followed like the first, unless it is the same one again.
+            if self.knows(spi_r) || self.candidates.len() >= MAX_CANDIDATES {
+                return Step::discard(State::AuthSent(self), Discarded::Unexpected);
+            }
+            let outcome = self.init.on_init_response(cx, common, &message);
+            return Step { next: State::AuthSent(self), outcome };
+        }
+        let Some(index) = self.candidates.iter().position(|candidate| candidate.channel.spi_r == spi_r)
+        else {
+            return Step::discard(State::AuthSent(self), Discarded::UnknownSpi);
+        };
+        let Some(candidate) = self.candidates.get(index) else {
+            return Step::discard(State::AuthSent(self), Discarded::UnknownSpi);
+        };
+        let expected = header.exchange_type == ExchangeType::IKE_AUTH
+            && header.flags.is_response()
+            && !header.flags.is_initiator()
+            && header.message_id == candidate.message_id;
+        if !expected {
+            return Step::discard(State::AuthSent(self), Discarded::Unexpected);
+        }
+        let Ok(opened) = candidate.channel.open(message.data) else {
+            return Step::discard(State::AuthSent(self), Discarded::Integrity);
+        };
+        let candidate = self.candidates.swap_remove(index);
+        common.spi_r = spi_r;
+        common.nat = candidate.nat;
+        common.path = message.path;
+        let plaintext = message.data.get(opened.plaintext.clone()).unwrap_or_default();
+        let result =
+            match PayloadChain::parse(opened.first, plaintext, opened.plaintext.start, &cx.config.limits) {
+                Ok(chain) => {
+                    common.trace_received(cx, &header, || sk_names(&chain, true));
+                    self.conclude(cx, common, &candidate, &chain)
+                }
+                Err(error) => Err(error.into()),
+            };
+        match result {
+            Ok(proven) => Step::done((*self).establish(cx, common, candidate, proven)),
+            Err(error) if self.candidates.is_empty() => {
+                self.release(cx, common);
+                if matches!(error, Error::AuthenticationFailed(ref why) if !matches!(**why, AuthFailure::RefusedByPeer { .. }))
+                {
+                    self.tell_failure(cx, common, candidate);
+                }
+                Step::done(fail(common, error))
+            }
+            // Another candidate may still prove itself.
+            Err(_) => Step::done(State::AuthSent(self)),
+        }
+    }
+
+    /// We could not authenticate the peer, which believes the IKE SA to stand: RFC 7296 §2.21.2 has us say so. No answer
+    /// is waited for.
+    #[expect(clippy::unused_self, reason = "one of this state's steps")]
+    fn tell_failure(&self, cx: &mut Cx<'_>, common: &mut Common, mut candidate: Candidate) {
+        let payloads = [
+            crate::exchange::child::notify(NotifyType::AUTHENTICATION_FAILED),
+            Payload::Delete(ipsec_wire::ike::Delete::ike()),
+        ];
+        let id = candidate.message_id.saturating_add(1);
+        if let Ok(datagrams) =
+            candidate.channel.seal(ExchangeType::INFORMATIONAL, false, id, &payloads, cx.rng)
+        {
+            let names = crate::trace::names_of(&payloads, false);
+            common.trace_sent(cx, ExchangeType::INFORMATIONAL, false, id, &names, &datagrams, false);
+            common.transmit(&datagrams);
+        }
+    }
+
+    /// Reads a candidate's answer; an error is about this candidate alone.
+    fn conclude(
+        &self,
+        cx: &Cx<'_>,
+        common: &Common,
+        candidate: &Candidate,
+        chain: &PayloadChain<'_>,
+    ) -> Result<Proven, Error> {
+        if let Some(payload_type) = chain.unsupported_critical() {
+            return Err(Error::InvalidMessage(InvalidMessage::Critical(payload_type)));
+        }
+        let (mut idr, mut auth) = (None, None);
+        for payload in chain.payloads() {
+            match payload.kind() {
+                PayloadKind::IdR(view) => idr = Some((view, payload.body)),
+                PayloadKind::Auth(view) => auth = Some(view),
+                _ => {}
+            }
+        }
+        let error = error_notify(chain);
+        let Some(auth) = auth else {
+            return Err(match error {
+                Some((notify, data)) => notify_error(common, notify, data),
+                None => missing(PayloadType::AUTH),
+            });
+        };
+        let (idr, body) = idr.ok_or_else(|| missing(PayloadType::IDR))?;
+        let remote_id = Identity::from_view(&idr);
+        let config = &common.connection.config;
+        if !config.remote_id.admits(&remote_id) {
+            return Err(Error::AuthenticationFailed(Box::new(AuthFailure::UnknownIdentity {
+                ours: alloc::string::ToString::to_string(&config.local_id),
+                theirs: remote_id,
+            })));
+        }
+        verify_peer(
+            common,
+            &candidate.channel,
+            Side::Responder,
+            &ProofInput {
+                message: &candidate.response,
+                nonce: &self.init.ni,
+                id_body: body,
+                auth: (auth.method, auth.data),
+                identity: &remote_id,
+            },
+        )?;
+        // The IKE SA stands from here on, whatever becomes of the child.
+        let child = match (&self.offer, error) {
+            (None, _) => None,
+            (Some(offer), Some((notify, data))) => Some(Err(refusal(offer, notify, data))),
+            (Some(offer), None) => Some(Agreement::from_answer(cx, offer, &ChildPayloads::read(chain))),
+        };
+        Ok(Proven { remote_id, child })
+    }
+
+    fn establish(self, cx: &mut Cx<'_>, common: &mut Common, candidate: Candidate, proven: Proven) -> State {
+        let Self { init, offer, .. } = self;
+        let Candidate { channel, nr, message_id, .. } = candidate;
+        let mut established =
+            Box::new(Established::new(cx, common, channel, proven.remote_id, message_id + 1, 0));
+        established.announce(common);
+        if let Some(offer) = offer {
+            let made: Result<(ChildSa, _), Error> =
+                proven.child.unwrap_or_else(|| Err(missing(PayloadType::SA))).and_then(|agreement| {
+                    let keying = ChildKeying {
+                        prf: established.channel.suite.prf,
+                        sk_d: &established.channel.keys.d,
+                        shared: &[],
+                        ni: &init.ni,
+                        nr: &nr,
+                        role: Role::Initiator,
+                    };
+                    make(cx, common, &agreement, offer.spi, &keying, None, OutboundUse::Now)
+                });
+            match made {
+                Ok((child, install)) => {
+                    established.adopt(
+                        cx,
+                        common,
+                        child,
+                        install,
+                        crate::exchange::create_child::AfterInstall::Nothing,
+                    );
+                }
+                Err(error) => {
+                    release_spi(cx, common, offer.spi);
+                    // The peer may hold a child that we could not take.
+                    common.event(Event::ChildFailed {
+                        child: offer.config.name.clone(),
+                        error: Box::new(error),
+                    });
+                }
+            }
+        }
+        established.pump(cx, common);
+        State::Established(established)
+    }
+
+    fn knows(&self, spi_r: IkeSpi) -> bool {
+        self.candidates.iter().any(|candidate| candidate.channel.spi_r == spi_r)
+    }
+
+    pub(crate) fn on_answer(
+        mut self: Box<Self>,
+        cx: &mut Cx<'_>,
+        common: &mut Common,
+        op: OpId,
+        answer: Answer,
+    ) -> State {
+        // A later candidate that does not work out leaves the earlier ones alone.
+        if let Ok(Some(candidate)) = self.init.candidate(cx, common, op, answer) {
+            let _ = self.follow(cx, common, candidate);
+        }
+        State::AuthSent(self)
+    }
+
+    pub(crate) fn on_timeout(
+        mut self: Box<Self>,
+        cx: &mut Cx<'_>,
+        common: &mut Common,
+        _due: &[crate::ike_sa::TimerKind],
+    ) -> State {
+        let mut tries = 0;
+        let mut again = Vec::new();
+        self.candidates.retain_mut(|candidate| {
+            let Some(retransmission) = &mut candidate.retransmission else { return true };
+            if retransmission.due().is_none_or(|at| at > cx.now) {
+                return true;
+            }
+            tries = retransmission.sent_again().saturating_add(1);
+            let keep = retransmission.next(cx.now, cx.rng) == RetransmitStep::Retry;
+            if keep {
+                again.push((candidate.message_id, candidate.path, candidate.datagrams.clone()));
+            }
+            keep
+        });
+        for (id, path, datagrams) in again {
+            common.trace_sent(cx, ExchangeType::IKE_AUTH, false, id, "SK{..}", &datagrams, true);
+            common.transmit_on(path, &datagrams);
+        }
+        if self.candidates.is_empty() {
+            self.release(cx, common);
+            return fail(common, Error::TimedOut { exchange: ExchangeType::IKE_AUTH, tries });
+        }
+        State::AuthSent(self)
+    }
+
+    pub(crate) fn next_deadline(&self) -> Option<Instant> {
+        self.candidates.iter().filter_map(|c| c.retransmission.as_ref().and_then(Retransmission::due)).min()
+    }
+
+    pub(crate) fn release(&self, cx: &mut Cx<'_>, common: &mut Common) {
+        if let Some(offer) = &self.offer {
+            release_spi(cx, common, offer.spi);
+        }
+    }
+}
+
+/// A candidate that has proven itself, and what it says of the child.
+struct Proven {
+    remote_id: Identity,
+    child: Option<Result<Agreement, Error>>,
+}
+
+/// Gives an unused SPI back to whoever it came from.
+pub(crate) fn release_spi(cx: &mut Cx<'_>, common: &mut Common, spi: Spi) {
+    cx.spis.release(spi);
+    if cx.spis.source() == crate::config::SpiSource::Pool {
+        common.event(Event::SpiReleased(spi));
+    }
+}
+
+/// Whose proof is checked.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Side {
+    Initiator,
+    Responder,
+}
+
+/// What a proof is made over, and the proof.
+pub(crate) struct ProofInput<'a> {
+    /// The prover's first message, whole.
+    pub(crate) message: &'a [u8],
+    /// The verifier's nonce.
+    pub(crate) nonce: &'a [u8],
+    /// The prover's ID payload without its generic header, as it was received.
+    pub(crate) id_body: &'a [u8],
+    pub(crate) auth: (AuthMethod, &'a [u8]),
+    pub(crate) identity: &'a Identity,
+}
+
+/// Checks the peer's AUTH payload against the connection's credentials (RFC 7296 §2.15).
+pub(crate) fn verify_peer(
+    common: &Common,
+    channel: &Channel,
+    side: Side,
+    proof: &ProofInput<'_>,
+) -> Result<(), Error> {
+    let failed = |why| Error::AuthenticationFailed(Box::new(why));
+    let (method, data) = proof.auth;
+    if method != AuthMethod::SHARED_KEY_MIC {
+        return Err(failed(AuthFailure::Method { theirs: proof.identity.clone(), method }));
+    }
+    let sk_p = match side {
+        Side::Initiator => &channel.keys.pi,
+        Side::Responder => &channel.keys.pr,
+    };
+    let octets = AuthOctets {
+        init_message: proof.message,
+        peer_nonce: proof.nonce,
+        id_body: proof.id_body,
+        sk_p,
+        int_auth: None,
+        transcript: None,
+    }
+    .build(channel.suite.prf)?;
+    let Credentials::Psk(key) = &common.connection.config.credentials;
+    verify_psk(channel.suite.prf, key, &octets, data)
+        .map_err(|_| failed(AuthFailure::WrongKey { theirs: proof.identity.clone() }))
+}
+
+/// Ends a half-made IKE SA because of an error.
+pub(crate) fn closed(error: Error) -> CloseReason {
+    CloseReason::Failed(Box::new(error))
+}

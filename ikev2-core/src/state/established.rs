@@ -1,0 +1,565 @@
+//! An authenticated IKE SA (RFC 7296 §1.3, §1.4, §2.1–§2.4): windows, cached answers, tasks, children.
+//!
+//! A plain struct. Which exchange does what stands in `exchange/`; here is what they share: sending, answering,
+//! recognising retransmissions, and taking the next task when there is room for it.
+
+use alloc::boxed::Box;
+use alloc::collections::{BTreeMap, VecDeque};
+use alloc::vec;
+use alloc::vec::Vec;
+use core::time::Duration;
+
+use ipsec_sa::{Instant, Role, SaUpdate};
+use ipsec_wire::Spi;
+use ipsec_wire::ike::{ExchangeType, NotifyType, Payload, PayloadChain};
+
+use super::State;
+use super::closing::Closing;
+use crate::channel::Channel;
+use crate::collide::{ChildActivity, IkeActivity};
+use crate::context::Cx;
+use crate::error::{Error, InvalidMessage};
+use crate::event::{CloseReason, Event, IkeEstablished};
+use crate::exchange::child::{ChildPhase, ChildSa, Ending, error_payload};
+use crate::exchange::create_child::is_about_ike;
+use crate::exchange::rekey_ike::PeerIkeRekey;
+use crate::exchange::response_cache::{ResponseCache, Standing};
+use crate::exchange::retransmit::{Retransmission, RetransmitStep};
+use crate::exchange::task::{Continuation, Purpose, Task};
+use crate::exchange::window::{RequestWindow, Sent};
+use crate::identity::Identity;
+use crate::ike_sa::{ChildTable, Common, Incoming, Step, TimerKind, marked, sk_names};
+use crate::io::Discarded;
+use crate::job::{Answer, OpId};
+use crate::path::Path;
+use crate::trace;
+
+/// Whether an IKE SA is in use.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Phase {
+    /// It is.
+    Open,
+    /// Another has taken its children over.
+    Replaced,
+    /// It lost against one made at the same time.
+    Redundant,
+    /// Our request to delete it is under way.
+    Deleting,
+}
+
+/// An authenticated IKE SA.
+#[derive(Debug)]
+pub(crate) struct Established {
+    pub(crate) channel: Channel,
+    pub(crate) remote_id: Identity,
+    pub(crate) phase: Phase,
+    pub(crate) requests: RequestWindow<Purpose>,
+    pub(crate) responses: ResponseCache,
+    /// Where the requests that are being worked on came from: their answers go back there.
+    reply_paths: BTreeMap<u32, Path>,
+    pub(crate) children: ChildTable,
+    pub(crate) tasks: VecDeque<Task>,
+    /// Tasks that wait for the peer to be less busy.
+    pub(crate) deferred: Vec<Task>,
+    pub(crate) jobs: BTreeMap<OpId, Continuation>,
+    pub(crate) peer_ike_rekey: Option<PeerIkeRekey>,
+    /// When an authentic message came last.
+    pub(crate) last_heard: Instant,
+}
+
+impl Established {
+    /// `next_request` is the id of our next request, `next_expected` that of the peer's.
+    pub(crate) fn new(
+        cx: &mut Cx<'_>,
+        common: &mut Common,
+        channel: Channel,
+        remote_id: Identity,
+        next_request: u32,
+        next_expected: u32,
+    ) -> Self {
+        let config = &common.connection.config;
+        let lifetime = config.lifetime;
+        common.timers.clear();
+        if let Some(time) = lifetime.rekey {
+            let at = cx.now + cx.jittered(time, lifetime.jitter_percent);
+            common.timers.insert(TimerKind::RekeyIke, at);
+        }
+        if let Some(time) = lifetime.hard {
+            common.timers.insert(TimerKind::HardIke, cx.now + time);
+        }
+        if let Some(time) = config.liveness {
+            common.timers.insert(TimerKind::Liveness, cx.now + time);
+        }
+        if let (Some(time), true) = (config.nat_keepalive, common.nat.local_behind_nat) {
+            common.timers.insert(TimerKind::Keepalive, cx.now + time);
+        }
+        Self {
+            channel,
+            remote_id,
+            phase: Phase::Open,
+            requests: RequestWindow::new(next_request),
+            responses: ResponseCache::new(next_expected, config.window),
+            reply_paths: BTreeMap::new(),
+            children: ChildTable::new(),
+            tasks: VecDeque::new(),
+            deferred: Vec::new(),
+            jobs: BTreeMap::new(),
+            peer_ike_rekey: None,
+            last_heard: cx.now,
+        }
+    }
+
+    /// Tells the caller who the peer is.
+    pub(crate) fn announce(&self, common: &mut Common) {
+        let established = IkeEstablished {
+            connection: common.connection.id,
+            local_id: common.connection.config.local_id.clone(),
+            remote_id: self.remote_id.clone(),
+            initiated: common.role == Role::Initiator,
+            spi_i: common.spi_i,
+            spi_r: common.spi_r,
+            path: common.path,
+            local_behind_nat: common.nat.local_behind_nat,
+            remote_behind_nat: common.nat.remote_behind_nat,
+            suite: self.channel.text.clone(),
+        };
+        common.event(Event::IkeEstablished(Box::new(established)));
+    }
+
+    /// Sends a request. Callers hold a place in the window.
+    pub(crate) fn request(
+        &mut self,
+        cx: &mut Cx<'_>,
+        common: &mut Common,
+        exchange: ExchangeType,
+        payloads: &[Payload],
+        purpose: Purpose,
+    ) {
+        let id = self.requests.next_id();
+        // Sealing fails only when a key is used up or the generator behind it fails; the IKE SA then goes silent and
+        // ends by its hard lifetime.
+        let Ok(datagrams) = self.channel.seal(exchange, false, id, payloads, cx.rng) else { return };
+        if cx.config.trace {
+            let names = trace::names_of(payloads, false);
+            common.trace_sent(cx, exchange, false, id, &names, &datagrams, false);
+        }
+        common.transmit(&datagrams);
+        let retransmission = Retransmission::start(cx.now, &cx.config.retransmit, cx.rng);
+        self.requests.push(Sent { exchange, datagrams, retransmission, purpose });
+    }
+
+    /// Answers a request, and keeps the octets for its retransmissions.
+    pub(crate) fn respond(
+        &mut self,
+        cx: &mut Cx<'_>,
+        common: &mut Common,
+        id: u32,
+        exchange: ExchangeType,
+        payloads: &[Payload],
+    ) {
+        let Ok(datagrams) = self.channel.seal(exchange, true, id, payloads, cx.rng) else { return };
+        if cx.config.trace {
+            let names = trace::names_of(payloads, true);
+            common.trace_sent(cx, exchange, true, id, &names, &datagrams, false);
+        }
+        let path = self.reply_paths.remove(&id).unwrap_or(common.path);
+        common.transmit_on(path, &datagrams);
+        self.responses.answer(id, datagrams);
+    }
+
+    /// Takes the next tasks, as many as there is room for (RFC 7296 §2.3).
+    pub(crate) fn pump(&mut self, cx: &mut Cx<'_>, common: &mut Common) {
+        while let Some(task) = self.tasks.front() {
+            let ours = self.jobs.values().filter(|job| job.will_send()).count();
+            let idle = self.requests.len() == 0
+                && !self.jobs.values().any(|job| job.is_our_child_exchange() || job.is_our_ike_rekey());
+            let exclusive_under_way = self.is_rekeying_ike()
+                || self.requests.iter().any(|sent| matches!(sent.purpose, Purpose::DeleteIke));
+            if exclusive_under_way || !self.requests.room(ours) || (task.is_exclusive() && !idle) {
+                return;
+            }
+            let Some(task) = self.tasks.pop_front() else { return };
+            self.begin(cx, common, task);
+        }
+    }
+
+    fn begin(&mut self, cx: &mut Cx<'_>, common: &mut Common, task: Task) {
+        match task {
+            Task::CreateChild { config, flow, retries } if self.phase == Phase::Open => {
+                self.begin_child(cx, common, config, None, flow, retries);
+            }
+            Task::RekeyChild { inbound, retries } if self.phase == Phase::Open => {
+                let Some(child) = self.children.get_mut(&inbound) else { return };
+                if child.phase != ChildPhase::Open {
+                    return;
+                }
+                child.phase = ChildPhase::Rekeying;
+                child.rekey_at = None;
+                let config = child.config.clone();
+                self.begin_child(cx, common, config, Some(inbound), None, retries);
+            }
+            Task::RekeyIke { retries } if self.phase == Phase::Open && self.peer_ike_rekey.is_none() => {
+                self.begin_rekey_ike(cx, common, retries);
+            }
+            Task::DeleteChild { inbound, ending } => self.begin_delete_child(cx, common, inbound, ending),
+            Task::DeleteIke => self.begin_delete_ike(cx, common),
+            // Any answer to any request is a sign of life.
+            Task::Liveness if self.requests.len() == 0 => self.begin_liveness(cx, common),
+            Task::Liveness | Task::CreateChild { .. } | Task::RekeyChild { .. } | Task::RekeyIke { .. } => {}
+        }
+    }
+
+    /// Puts a task off for a few seconds.
+    pub(crate) fn later(&mut self, cx: &mut Cx<'_>, common: &mut Common, task: Task) {
+        self.deferred.push(task);
+        let wait = cx.jittered(Duration::from_secs(4), 75);
+        common.timers.entry(TimerKind::TaskRetry).or_insert(cx.now + wait);
+    }
+
+    pub(crate) fn is_rekeying_ike(&self) -> bool {
+        self.jobs.values().any(Continuation::is_our_ike_rekey)
+            || self.requests.iter().any(|sent| matches!(sent.purpose, Purpose::RekeyIke(_)))
+    }
+
+    /// What we are doing to the IKE SA as a whole.
+    pub(crate) fn ike_activity(&self) -> IkeActivity {
+        let child_request =
+            |sent: &Sent<Purpose>| matches!(sent.purpose, Purpose::Child(_) | Purpose::DeleteChild(_));
+        if self.phase != Phase::Open {
+            IkeActivity::Closing
+        } else if self.is_rekeying_ike() {
+            IkeActivity::Rekeying
+        } else if self.requests.iter().any(child_request)
+            || self.jobs.values().any(Continuation::is_our_child_exchange)
+        {
+            IkeActivity::ChildExchange
+        } else {
+            IkeActivity::Idle
+        }
+    }
+
+    /// What we are doing to one child.
+    pub(crate) fn child_activity(&self, inbound: Option<Spi>) -> ChildActivity {
+        match inbound.and_then(|inbound| self.children.get(&inbound)).map(|child| child.phase) {
+            None => ChildActivity::Absent,
+            Some(ChildPhase::Open | ChildPhase::Replaced) => ChildActivity::Idle,
+            Some(ChildPhase::Rekeying) => ChildActivity::Rekeying,
+            Some(ChildPhase::Deleting(_)) => ChildActivity::Closing,
+        }
+    }
+
+    /// The child whose packets from us carry this SPI.
+    pub(crate) fn by_outbound(&self, outbound: Spi) -> Option<Spi> {
+        self.children.values().find(|child| child.outbound == outbound).map(|child| child.inbound)
+    }
+
+    /// The peer takes this many requests at once (RFC 7296 §2.3).
+    pub(crate) fn set_window(&mut self, data: &[u8]) {
+        if let Ok(octets) = <[u8; 4]>::try_from(data) {
+            self.requests.grow(u32::from_be_bytes(octets));
+        }
+    }
+
+    /// A child is out of the table: its SPI is free, and the caller is told.
+    pub(crate) fn closed(&self, cx: &mut Cx<'_>, common: &mut Common, child: &ChildSa, reason: CloseReason) {
+        cx.spis.release(child.inbound);
+        common.event(Event::ChildClosed { inbound: child.inbound, outbound: child.outbound, reason });
+    }
+
+    pub(crate) fn close_children(
+        &mut self,
+        cx: &mut Cx<'_>,
+        common: &mut Common,
+        reason: impl Fn() -> CloseReason,
+    ) {
+        for child in core::mem::take(&mut self.children).into_values() {
+            self.closed(cx, common, &child, reason());
+        }
+    }
+
+    /// Ends the IKE SA; retransmissions are still answered for a while.
+    fn end(mut self: Box<Self>, cx: &mut Cx<'_>, common: &mut Common, reason: CloseReason) -> State {
+        self.close_children(cx, common, || CloseReason::IkeClosed);
+        common.event(Event::IkeClosed { reason });
+        let Self { channel, responses, .. } = *self;
+        Closing::begin(cx, common, channel, responses)
+    }
+
+    pub(crate) fn on_message(
+        mut self: Box<Self>,
+        cx: &mut Cx<'_>,
+        common: &mut Common,
+        message: Incoming<'_>,
+    ) -> Step {
+        let header = message.header;
+        let id = header.message_id;
+        let response = header.flags.is_response();
+        if let Err(why) = self.precheck(common, &message) {
+            return Step::discard(State::Established(self), why);
+        }
+        let Ok(opened) = self.channel.open(message.data) else {
+            return Step::discard(State::Established(self), Discarded::Integrity);
+        };
+        self.last_heard = cx.now;
+        if !response {
+            match (self.responses.standing(id), self.responses.answered(id)) {
+                (Standing::New, _) => {
+                    self.responses.begin(id);
+                    self.reply_paths.insert(id, message.path);
+                }
+                (Standing::Answered, Some(datagrams)) => {
+                    let path = message.path;
+                    common.trace_sent(cx, header.exchange_type, true, id, "SK{..}", datagrams, true);
+                    common.transmit_on(path, datagrams);
+                    return Step::done(State::Established(self));
+                }
+                (Standing::Busy, _) => return Step::discard(State::Established(self), Discarded::Busy),
+                _ => return Step::discard(State::Established(self), Discarded::OldMessageId(id)),
+            }
+        }
+        self.follow(common, message.path);
+        let plaintext = message.data.get(opened.plaintext.clone()).unwrap_or_default();
+        let chain = PayloadChain::parse(opened.first, plaintext, opened.plaintext.start, &cx.config.limits);
+        let ends = match chain {
+            Ok(chain) => {
+                common.trace_received(cx, &header, || sk_names(&chain, response));
+                if response {
+                    self.on_response(cx, common, id, &chain)
+                } else {
+                    self.on_request(cx, common, id, header.exchange_type, &chain)
+                }
+            }
+            Err(error) => {
+                let error = Error::from(error);
+                if !response {
+                    self.respond(cx, common, id, header.exchange_type, &[error_payload(&error, None)]);
+                }
+                Some(CloseReason::Failed(Box::new(error)))
+            }
+        };
+        match ends {
+            Some(reason) => Step::done(self.end(cx, common, reason)),
+            None => {
+                self.pump(cx, common);
+                Step::done(State::Established(self))
+            }
+        }
+    }
+
+    /// What can be told without a key.
+    fn precheck(&self, common: &Common, message: &Incoming<'_>) -> Result<(), Discarded> {
+        let header = &message.header;
+        let id = header.message_id;
+        if header.flags.is_initiator() == (common.role == Role::Initiator) {
+            return Err(Discarded::Reflected);
+        }
+        if header.initiator_spi != self.channel.spi_i || header.responder_spi != self.channel.spi_r {
+            return Err(Discarded::UnknownSpi);
+        }
+        if header.exchange_type == ExchangeType::IKE_SA_INIT {
+            return Err(Discarded::Unexpected);
+        }
+        if header.flags.is_response() {
+            if !self.requests.waits_for(id) {
+                return Err(Discarded::OldMessageId(id));
+            }
+            return Ok(());
+        }
+        match self.responses.standing(id) {
+            Standing::Old => Err(Discarded::OldMessageId(id)),
+            Standing::Far => Err(Discarded::FarMessageId(id)),
+            Standing::New | Standing::Answered | Standing::Busy => Ok(()),
+        }
+    }
+
+    /// Follows a peer behind a NAT to its new address: only on authentic messages that were not seen before, and not
+    /// when a NAT stands before us (RFC 7296 §2.23).
+    fn follow(&self, common: &mut Common, path: Path) {
+        let follows = common.nat.remote_behind_nat && !common.nat.local_behind_nat;
+        if path == common.path || !follows || path.transport != common.path.transport {
+            return;
+        }
+        common.path = path;
+        for child in self.children.values() {
+            common.event(Event::ChildMoved(SaUpdate {
+                inbound: child.inbound,
+                outbound: child.outbound,
+                outer: path.outer(),
+            }));
+        }
+    }
+
+    fn on_request(
+        &mut self,
+        cx: &mut Cx<'_>,
+        common: &mut Common,
+        id: u32,
+        exchange: ExchangeType,
+        chain: &PayloadChain<'_>,
+    ) -> Option<CloseReason> {
+        if let Some(payload_type) = chain.unsupported_critical() {
+            let error = Error::InvalidMessage(InvalidMessage::Critical(payload_type));
+            self.respond(cx, common, id, exchange, &[error_payload(&error, None)]);
+            return None;
+        }
+        match exchange {
+            ExchangeType::CREATE_CHILD_SA if is_about_ike(chain) => {
+                self.on_ike_request(cx, common, id, chain);
+            }
+            ExchangeType::CREATE_CHILD_SA => self.on_child_request(cx, common, id, chain),
+            ExchangeType::INFORMATIONAL => return self.on_informational(cx, common, id, chain),
+            // Authentic, but nothing that this SA has been told about: refused, and the SA stays.
+            _ => {
+                let error = Error::InvalidMessage(InvalidMessage::Exchange(exchange));
+                self.respond(cx, common, id, exchange, &[error_payload(&error, None)]);
+            }
+        }
+        None
+    }
+
+    fn on_response(
+        &mut self,
+        cx: &mut Cx<'_>,
+        common: &mut Common,
+        id: u32,
+        chain: &PayloadChain<'_>,
+    ) -> Option<CloseReason> {
+        let sent = self.requests.take(id)?;
+        if let Some(window) = chain.notify(NotifyType::SET_WINDOW_SIZE) {
+            self.set_window(window.data);
+        }
+        match sent.purpose {
+            Purpose::Child(request) => self.on_child_response(cx, common, request, chain),
+            Purpose::RekeyIke(request) => self.on_ike_response(cx, common, request, chain),
+            Purpose::DeleteChild(inbound) => self.on_child_deleted(cx, common, inbound),
+            Purpose::Liveness => {}
+            Purpose::DeleteIke => {
+                return Some(match self.phase {
+                    Phase::Replaced => CloseReason::Rekeyed,
+                    Phase::Redundant => CloseReason::Redundant,
+                    Phase::Open | Phase::Deleting => CloseReason::Local,
+                });
+            }
+        }
+        None
+    }
+
+    pub(crate) fn on_answer(
+        mut self: Box<Self>,
+        cx: &mut Cx<'_>,
+        common: &mut Common,
+        op: OpId,
+        answer: Answer,
+    ) -> State {
+        match self.jobs.remove(&op) {
+            Some(Continuation::ChildStart(request)) => self.child_started(cx, common, request, answer),
+            Some(Continuation::ChildComplete(request, child)) => {
+                self.child_completed(cx, common, request, *child, answer);
+            }
+            Some(Continuation::ChildRespond(response)) => self.child_responded(cx, common, *response, answer),
+            Some(Continuation::IkeStart(request)) => self.ike_started(cx, common, request, answer),
+            Some(Continuation::IkeComplete(request, ike)) => {
+                self.ike_completed(cx, common, &request, &ike, answer);
+            }
+            Some(Continuation::IkeRespond(response)) => self.ike_responded(cx, common, *response, answer),
+            Some(Continuation::Installed { inbound, after }) => {
+                if let Answer::Installed(result) = answer {
+                    self.installed(cx, common, inbound, after, result);
+                }
+            }
+            None => {}
+        }
+        self.pump(cx, common);
+        State::Established(self)
+    }
+
+    pub(crate) fn on_timeout(
+        mut self: Box<Self>,
+        cx: &mut Cx<'_>,
+        common: &mut Common,
+        due: &[TimerKind],
+    ) -> State {
+        for kind in due {
+            match kind {
+                TimerKind::RekeyIke => self.tasks.push_back(Task::RekeyIke { retries: 0 }),
+                TimerKind::HardIke => {
+                    if self.phase == Phase::Open {
+                        return self.end(cx, common, CloseReason::Expired);
+                    }
+                    self.tasks.push_back(Task::DeleteIke);
+                }
+                TimerKind::TaskRetry => self.tasks.extend(core::mem::take(&mut self.deferred)),
+                TimerKind::Liveness => self.on_liveness_due(cx, common),
+                TimerKind::Keepalive => {
+                    let path = common.path;
+                    if path.has_marker() {
+                        common.out.push_back(crate::ike_sa::Queued::Transmit { path, data: vec![0xff] });
+                    }
+                    if let Some(time) = common.connection.config.nat_keepalive {
+                        common.timers.insert(TimerKind::Keepalive, cx.now + time);
+                    }
+                }
+                TimerKind::SetUp | TimerKind::Linger => {}
+            }
+        }
+        for child in self.children.values_mut() {
+            let inbound = child.inbound;
+            if child.rekey_at.is_some_and(|at| at <= cx.now) {
+                child.rekey_at = None;
+                self.tasks.push_back(Task::RekeyChild { inbound, retries: 0 });
+            }
+            if child.expires_at.is_some_and(|at| at <= cx.now) {
+                child.expires_at = None;
+                if !matches!(child.phase, ChildPhase::Deleting(_)) {
+                    self.tasks.push_back(Task::DeleteChild { inbound, ending: Ending::Expired });
+                }
+            }
+        }
+        if let Some(error) = self.retransmit(cx, common) {
+            return self.end(cx, common, CloseReason::Failed(Box::new(error)));
+        }
+        self.pump(cx, common);
+        State::Established(self)
+    }
+
+    fn on_liveness_due(&mut self, cx: &Cx<'_>, common: &mut Common) {
+        let Some(interval) = common.connection.config.liveness else { return };
+        let at = self.last_heard + interval;
+        if at <= cx.now {
+            self.tasks.push_back(Task::Liveness);
+            common.timers.insert(TimerKind::Liveness, cx.now + interval);
+        } else {
+            common.timers.insert(TimerKind::Liveness, at);
+        }
+    }
+
+    /// Sends what is due again; `Some` when the peer has failed.
+    fn retransmit(&mut self, cx: &mut Cx<'_>, common: &mut Common) -> Option<Error> {
+        let path = common.path;
+        for (id, sent) in self.requests.iter_mut() {
+            if sent.retransmission.due().is_none_or(|at| at > cx.now) {
+                continue;
+            }
+            match sent.retransmission.next(cx.now, cx.rng) {
+                RetransmitStep::Retry => {
+                    common.trace_sent(cx, sent.exchange, false, id, "SK{..}", &sent.datagrams, true);
+                    for datagram in &sent.datagrams {
+                        let data = marked(&path, datagram);
+                        common.out.push_back(crate::ike_sa::Queued::Transmit { path, data });
+                    }
+                }
+                RetransmitStep::GiveUp => {
+                    let tries = sent.retransmission.sent_again().saturating_add(1);
+                    return Some(Error::TimedOut { exchange: sent.exchange, tries });
+                }
+            }
+        }
+        None
+    }
+
+    pub(crate) fn next_deadline(&self) -> Option<Instant> {
+        let children =
+            self.children.values().flat_map(|child| [child.rekey_at, child.expires_at]).flatten().min();
+        [children, self.requests.due()].into_iter().flatten().min()
+    }
+}

@@ -1,0 +1,403 @@
+//! Responder, from IKE_SA_INIT to IKE_AUTH (RFC 7296 §1.2): half-open state.
+//!
+//! The endpoint has chosen a proposal and found a connection before it makes this state; nothing is authenticated.
+
+use alloc::boxed::Box;
+use alloc::string::{String, ToString};
+use alloc::sync::Arc;
+use alloc::vec;
+use alloc::vec::Vec;
+
+use ipsec_crypto::{CryptoError, Secret};
+use ipsec_sa::Role;
+use ipsec_wire::ike::{
+    Auth, AuthMethod, ExchangeType, Flags, IdView, MessageBuilder, NotifyType, Payload, PayloadChain,
+    PayloadKind, PayloadType,
+};
+
+use super::State;
+use super::auth_sent::{ProofInput, Side, release_spi, verify_peer};
+use super::closing::Closing;
+use super::established::Established;
+use super::init_sent::{missing, nat_detection};
+use crate::auth::octets::AuthOctets;
+use crate::auth::psk::psk_auth;
+use crate::channel::Channel;
+use crate::config::Credentials;
+use crate::context::{Cx, Effect};
+use crate::error::{AuthFailure, Error, InvalidMessage};
+use crate::event::{Event, OutboundUse};
+use crate::exchange::child::{
+    Agreement, ChildKeying, ChildPayloads, error_payload, ke_payload, make, notify,
+};
+use crate::exchange::create_child::AfterInstall;
+use crate::exchange::response_cache::{ResponseCache, Standing};
+use crate::exchange::window::Datagrams;
+use crate::identity::Identity;
+use crate::ike_sa::{Common, Connection, Incoming, Step, TimerKind, fail, sk_names};
+use crate::io::Discarded;
+use crate::job::{Answer, OpId};
+use crate::keys::{Seed, derive_sk};
+use crate::negotiate::proposal::Chosen;
+use crate::trace;
+
+/// A request that has been accepted so far.
+pub(crate) struct InitReceived {
+    /// The request as received: the initiator's AUTH covers it, and a retransmission is recognised by it.
+    pub(crate) request: Vec<u8>,
+    ni: Vec<u8>,
+    chosen: Chosen,
+    /// Connections that fit so far; the identities decide among them.
+    candidates: Vec<Arc<Connection>>,
+    progress: Progress,
+}
+
+/// How far the answer is.
+enum Progress {
+    /// The key exchange is being worked out.
+    Responding(OpId),
+    /// Answered.
+    Answered(Box<Answered>),
+}
+
+struct Answered {
+    response: Vec<u8>,
+    nr: Vec<u8>,
+    channel: Channel,
+    responses: ResponseCache,
+}
+
+impl core::fmt::Debug for InitReceived {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.debug_struct("InitReceived").field("chosen", &self.chosen).finish_non_exhaustive()
+    }
+}
+
+/// A first protected request that holds.
+struct Request<'a> {
+    idi: (IdView<'a>, &'a [u8]),
+    idr: Option<IdView<'a>>,
+    auth: Option<(AuthMethod, &'a [u8])>,
+    child: ChildPayloads<'a>,
+    initial_contact: bool,
+}
+
+impl InitReceived {
+    pub(crate) fn new(
+        request: Vec<u8>,
+        ni: Vec<u8>,
+        chosen: Chosen,
+        candidates: Vec<Arc<Connection>>,
+        op: OpId,
+    ) -> Self {
+        Self { request, ni, chosen, candidates, progress: Progress::Responding(op) }
+    }
+
+    /// The answer, to be sent again to the same request.
+    pub(crate) fn response(&self) -> Option<&[u8]> {
+        match &self.progress {
+            Progress::Answered(answered) => Some(&answered.response),
+            Progress::Responding(_) => None,
+        }
+    }
+
+    pub(crate) fn on_answer(
+        mut self: Box<Self>,
+        cx: &mut Cx<'_>,
+        common: &mut Common,
+        op: OpId,
+        answer: Answer,
+    ) -> State {
+        match (&self.progress, answer) {
+            (Progress::Responding(waited), Answer::Responded(result)) if *waited == op => {
+                let result = result.map_err(Error::from);
+                match result.and_then(|(public, shared)| self.respond(cx, common, &public, &shared)) {
+                    Ok(answered) => {
+                        self.progress = Progress::Answered(Box::new(answered));
+                        State::InitReceived(self)
+                    }
+                    // A refused public value costs the peer its half-open state and nothing else is said: the
+                    // request is not authenticated.
+                    Err(error) => fail(common, error),
+                }
+            }
+            _ => State::InitReceived(self),
+        }
+    }
+
+    fn respond(
+        &self,
+        cx: &mut Cx<'_>,
+        common: &mut Common,
+        public: &[u8],
+        shared: &Secret,
+    ) -> Result<Answered, Error> {
+        let nr = cx.nonce();
+        let ke = self.chosen.ke.ok_or(CryptoError::Unsupported)?;
+        let mut builder =
+            MessageBuilder::new(common.spi_i, common.spi_r, ExchangeType::IKE_SA_INIT, Flags::RESPONSE, 0)
+                .with(Payload::Sa(self.chosen.to_sa(&[])))
+                .with(ke_payload(ke, public))
+                .with(Payload::Nonce(nr.clone()));
+        for payload in nat_detection(cx, common, common.spi_i, common.spi_r) {
+            builder.push(payload);
+        }
+        builder.push(notify(NotifyType::CHILDLESS_IKEV2_SUPPORTED));
+        let response = builder.emit();
+        let suite = self.chosen.ike_suite(cx.provider).ok_or(CryptoError::Unsupported)?;
+        let keys = derive_sk(&suite, Seed::Initial { shared }, &self.ni, &nr, common.spi_i, common.spi_r)?;
+        let channel =
+            Channel::new(common.spi_i, common.spi_r, Role::Responder, suite, self.chosen.to_string(), keys)?;
+        common.log_ike_keys(cx, &channel);
+        let datagrams = vec![response.clone()];
+        if let Ok(view) = ipsec_wire::ike::MessageView::parse(&response, &cx.config.limits) {
+            let names = trace::names(view.payloads(), true);
+            common.trace_sent(cx, ExchangeType::IKE_SA_INIT, true, 0, &names, &datagrams, false);
+        }
+        common.transmit(&datagrams);
+        let responses = ResponseCache::new(1, common.connection.config.window);
+        Ok(Answered { response, nr, channel, responses })
+    }
+
+    pub(crate) fn on_message(
+        mut self: Box<Self>,
+        cx: &mut Cx<'_>,
+        common: &mut Common,
+        message: Incoming<'_>,
+    ) -> Step {
+        let header = message.header;
+        let id = header.message_id;
+        let Progress::Answered(answered) = &mut self.progress else {
+            return Step::discard(State::InitReceived(self), Discarded::Busy);
+        };
+        let expected = header.exchange_type == ExchangeType::IKE_AUTH
+            && !header.flags.is_response()
+            && header.flags.is_initiator()
+            && answered.responses.standing(id) == Standing::New;
+        if !expected {
+            return Step::discard(State::InitReceived(self), Discarded::Unexpected);
+        }
+        let Ok(opened) = answered.channel.open(message.data) else {
+            return Step::discard(State::InitReceived(self), Discarded::Integrity);
+        };
+        answered.responses.begin(id);
+        // Authenticated by the key exchange at least: the answer goes where this came from (§2.23).
+        common.path = message.path;
+        let plaintext = message.data.get(opened.plaintext.clone()).unwrap_or_default();
+        let chain =
+            match PayloadChain::parse(opened.first, plaintext, opened.plaintext.start, &cx.config.limits) {
+                Ok(chain) => chain,
+                Err(error) => return Step::done(self.refuse(cx, common, id, error.into())),
+            };
+        common.trace_received(cx, &header, || sk_names(&chain, false));
+        let request = match read(&chain) {
+            Ok(request) => request,
+            Err(error) => return Step::done(self.refuse(cx, common, id, error)),
+        };
+        match self.authenticate(common, &request) {
+            Ok((connection, remote_id)) => {
+                common.connection = connection;
+                Step::done(self.establish(cx, common, id, &request, remote_id))
+            }
+            Err(error) => Step::done(self.refuse(cx, common, id, error)),
+        }
+    }
+
+    /// Finds the connection by the identities, then checks the proof with its credentials.
+    fn authenticate(
+        &self,
+        common: &mut Common,
+        request: &Request<'_>,
+    ) -> Result<(Arc<Connection>, Identity), Error> {
+        let Progress::Answered(answered) = &self.progress else {
+            return Err(Error::InvalidMessage(InvalidMessage::Exchange(ExchangeType::IKE_AUTH)));
+        };
+        let failed = |why| Error::AuthenticationFailed(Box::new(why));
+        let remote_id = Identity::from_view(&request.idi.0);
+        let wanted = request.idr.as_ref().map(Identity::from_view);
+        let connection = self
+            .candidates
+            .iter()
+            .find(|connection| {
+                connection.config.remote_id.admits(&remote_id)
+                    && wanted.as_ref().is_none_or(|wanted| *wanted == connection.config.local_id)
+            })
+            .cloned();
+        let Some(connection) = connection else {
+            let ours = wanted.map_or_else(|| String::from("anybody"), |identity| identity.to_string());
+            return Err(failed(AuthFailure::UnknownIdentity { ours, theirs: remote_id }));
+        };
+        let Some(auth) = request.auth else {
+            return Err(failed(AuthFailure::NoProof { theirs: remote_id }));
+        };
+        common.connection = connection.clone();
+        verify_peer(
+            common,
+            &answered.channel,
+            Side::Initiator,
+            &ProofInput {
+                message: &self.request,
+                nonce: &answered.nr,
+                id_body: request.idi.1,
+                auth,
+                identity: &remote_id,
+            },
+        )?;
+        Ok((connection, remote_id))
+    }
+
+    /// Our own proof.
+    fn prove(&self, common: &Common, answered: &Answered) -> Result<Vec<u8>, CryptoError> {
+        let config = &common.connection.config;
+        let prf = answered.channel.suite.prf;
+        let octets = AuthOctets {
+            init_message: &answered.response,
+            peer_nonce: &self.ni,
+            id_body: &config.local_id.body(),
+            sk_p: &answered.channel.keys.pr,
+            int_auth: None,
+            transcript: None,
+        }
+        .build(prf)?;
+        let Credentials::Psk(key) = &config.credentials;
+        psk_auth(prf, key, &octets)
+    }
+
+    fn establish(
+        self,
+        cx: &mut Cx<'_>,
+        common: &mut Common,
+        id: u32,
+        request: &Request<'_>,
+        remote_id: Identity,
+    ) -> State {
+        let proof = match &self.progress {
+            Progress::Answered(answered) => self.prove(common, answered),
+            Progress::Responding(_) => Err(CryptoError::Unsupported),
+        };
+        let auth = match proof {
+            Ok(auth) => auth,
+            Err(error) => return self.refuse(cx, common, id, error.into()),
+        };
+        let Self { ni, progress, .. } = self;
+        let Progress::Answered(answered) = progress else { return State::Gone };
+        let Answered { nr, channel, responses, .. } = *answered;
+        common.timers.remove(&TimerKind::SetUp);
+        let mut payloads = vec![
+            Payload::IdR(common.connection.config.local_id.to_payload()),
+            Payload::Auth(Auth::new(AuthMethod::SHARED_KEY_MIC, auth)),
+        ];
+        if request.initial_contact {
+            cx.effects.push(Effect::InitialContact { keep: common.handle, remote_id: remote_id.clone() });
+        }
+        let mut established = Box::new(Established::new(cx, common, channel, remote_id, 0, id + 1));
+        established.responses = responses;
+        established.announce(common);
+        // Childless set-up (RFC 6023): no SA payload, no child.
+        if request.child.sa.is_none() {
+            established.respond(cx, common, id, ExchangeType::IKE_AUTH, &payloads);
+            established.pump(cx, common);
+            return State::Established(established);
+        }
+        let made =
+            Agreement::from_offer(cx, common.connection.children.clone().iter(), &request.child, false)
+                .and_then(|agreement| {
+                    let spi = cx.child_spi().ok_or(Error::OutOfSpis)?;
+                    let keying = ChildKeying {
+                        prf: established.channel.suite.prf,
+                        sk_d: &established.channel.keys.d,
+                        shared: &[],
+                        ni: &ni,
+                        nr: &nr,
+                        role: Role::Responder,
+                    };
+                    // The answer is on its way before any packet can be: the initiator is waiting for it.
+                    match make(cx, common, &agreement, spi, &keying, None, OutboundUse::Now) {
+                        Ok((child, install)) => Ok((agreement, child, install)),
+                        Err(error) => {
+                            release_spi(cx, common, spi);
+                            Err(error)
+                        }
+                    }
+                });
+        match made {
+            Ok((agreement, child, install)) => {
+                let refused = payloads.clone();
+                payloads.push(agreement.answer_sa(child.inbound));
+                payloads.extend(agreement.answer_selectors());
+                let after = AfterInstall::Respond {
+                    id,
+                    exchange: ExchangeType::IKE_AUTH,
+                    payloads,
+                    refused,
+                    retire: None,
+                };
+                established.adopt(cx, common, child, install, after);
+            }
+            Err(error) => {
+                payloads.push(error_payload(&error, None));
+                established.respond(cx, common, id, ExchangeType::IKE_AUTH, &payloads);
+                common.event(Event::ChildFailed {
+                    child: common.connection.config.name.clone(),
+                    error: Box::new(error),
+                });
+            }
+        }
+        established.pump(cx, common);
+        State::Established(established)
+    }
+
+    /// Answers with the error, under the keys, and keeps only what answers a retransmission.
+    fn refuse(self, cx: &mut Cx<'_>, common: &mut Common, id: u32, error: Error) -> State {
+        let Self { progress, .. } = self;
+        let Progress::Answered(answered) = progress else { return State::Gone };
+        let Answered { mut channel, mut responses, .. } = *answered;
+        let payloads = [error_payload(&error, None)];
+        if let Ok(datagrams) = channel.seal(ExchangeType::IKE_AUTH, true, id, &payloads, cx.rng) {
+            let names = trace::names_of(&payloads, true);
+            common.trace_sent(cx, ExchangeType::IKE_AUTH, true, id, &names, &datagrams, false);
+            common.transmit(&datagrams);
+            answer(&mut responses, id, datagrams);
+        }
+        common.event(Event::IkeClosed { reason: super::auth_sent::closed(error) });
+        Closing::begin(cx, common, channel, responses)
+    }
+
+    pub(crate) fn on_timeout(
+        self: Box<Self>,
+        _cx: &mut Cx<'_>,
+        common: &mut Common,
+        due: &[TimerKind],
+    ) -> State {
+        if due.contains(&TimerKind::SetUp) {
+            return fail(common, Error::TimedOut { exchange: ExchangeType::IKE_AUTH, tries: 0 });
+        }
+        State::InitReceived(self)
+    }
+}
+
+fn answer(responses: &mut ResponseCache, id: u32, datagrams: Datagrams) {
+    responses.answer(id, datagrams);
+}
+
+fn read<'a>(chain: &PayloadChain<'a>) -> Result<Request<'a>, Error> {
+    if let Some(payload_type) = chain.unsupported_critical() {
+        return Err(Error::InvalidMessage(InvalidMessage::Critical(payload_type)));
+    }
+    let (mut idi, mut idr, mut auth) = (None, None, None);
+    for payload in chain.payloads() {
+        match payload.kind() {
+            PayloadKind::IdI(view) => idi = Some((view, payload.body)),
+            PayloadKind::IdR(view) => idr = Some(view),
+            PayloadKind::Auth(view) => auth = Some((view.method, view.data)),
+            _ => {}
+        }
+    }
+    Ok(Request {
+        idi: idi.ok_or_else(|| missing(PayloadType::IDI))?,
+        idr,
+        auth,
+        child: ChildPayloads::read(chain),
+        initial_contact: chain.notify(NotifyType::INITIAL_CONTACT).is_some(),
+    })
+}

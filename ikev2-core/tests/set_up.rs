@@ -1,0 +1,455 @@
+//! Two endpoints over a lossless wire: set-up, retries, refusals, rekeys and deletion, named by behaviour.
+//!
+//! Both sides are ours; what pins them to the outside are the recorded exchanges in `src/testdata.rs` and the runs
+//! against real daemons in `interop/`.
+
+#![allow(unreachable_pub, clippy::std_instead_of_alloc, reason = "a test and its helpers")]
+
+mod support;
+
+use core::time::Duration;
+
+use ikev2_core::error::{AuthFailure, Error, Refusal};
+use ikev2_core::{
+    CloseReason, CookiePolicy, Discarded, Endpoint, Event, ExchangeTrace, IkeHandle, Input, Output,
+    PeerIdentity,
+};
+use ipsec_wire::Spi;
+use ipsec_wire::ike::NotifyType;
+use support::{Options, Pair, Side, credentials, keys_agree};
+
+fn closed_with(event: &Event) -> Option<&Error> {
+    match event {
+        Event::IkeClosed { reason: CloseReason::Failed(error) } => Some(error),
+        _ => None,
+    }
+}
+
+#[test]
+fn a_pair_comes_up_with_its_first_child() {
+    let mut pair = Pair::new(Options::default());
+    pair.connect(Side::A);
+    pair.run();
+    let (a, b) = (pair.only_child(Side::A), pair.only_child(Side::B));
+    keys_agree(&a, &b);
+    assert_eq!(
+        pair.ladder(Side::A),
+        [
+            "> IKE_SA_INIT 0 SA KE Ni N(NAT_DETECTION_SOURCE_IP) N(NAT_DETECTION_DESTINATION_IP)",
+            "< IKE_SA_INIT 0 SA KE Nr N(NAT_DETECTION_SOURCE_IP) N(NAT_DETECTION_DESTINATION_IP) \
+         N(CHILDLESS_IKEV2_SUPPORTED)",
+            "> IKE_AUTH 1 SK{IDi IDr AUTH SA TSi TSr}",
+            "< IKE_AUTH 1 SK{IDr AUTH SA TSi TSr}",
+        ]
+    );
+}
+
+#[test]
+fn every_suite_comes_up() {
+    for ike in [
+        "aes128gcm16-prfsha256-x25519",
+        "aes256-sha256-ecp256",
+        "aes256gcm16-prfsha384-ecp256",
+        "aes256-sha512-x25519",
+    ] {
+        for esp in ["aes256gcm16", "aes128-sha256", "aes256-sha384-esn"] {
+            let mut pair = Pair::new(Options { ike, esp, ..Options::default() });
+            pair.connect(Side::A);
+            pair.run();
+            keys_agree(&pair.only_child(Side::A), &pair.only_child(Side::B));
+        }
+    }
+}
+
+#[test]
+fn the_same_seed_gives_the_same_octets() {
+    let run = |seed| {
+        let mut pair = Pair::new(Options { seed, ..Options::default() });
+        pair.connect(Side::A);
+        pair.run();
+        pair.octets
+    };
+    assert_eq!(run(7), run(7));
+    assert_ne!(run(7), run(8));
+}
+
+#[test]
+fn a_cookie_is_asked_for_and_returned() {
+    let mut pair = Pair::new(Options { cookie: CookiePolicy::Always, ..Options::default() });
+    pair.connect(Side::A);
+    pair.run();
+    keys_agree(&pair.only_child(Side::A), &pair.only_child(Side::B));
+    let ladder = pair.ladder(Side::A);
+    assert!(ladder[1].starts_with("< IKE_SA_INIT 0 N(COOKIE)"), "{ladder:?}");
+    assert!(ladder[2].starts_with("> IKE_SA_INIT 0 N(COOKIE) SA KE Ni"), "{ladder:?}");
+    assert_eq!(pair.endpoint(Side::B).counters().discarded_for("cookie-asked"), 1);
+}
+
+#[test]
+fn another_key_exchange_method_is_followed_once() {
+    let mut pair = Pair::new(Options {
+        ike: "aes256gcm16-prfsha256-ecp256-x25519",
+        ike_b: Some("aes256gcm16-prfsha256-x25519"),
+        ..Options::default()
+    });
+    pair.connect(Side::A);
+    pair.run();
+    keys_agree(&pair.only_child(Side::A), &pair.only_child(Side::B));
+    let ladder = pair.ladder(Side::A);
+    assert_eq!(ladder[1], "< IKE_SA_INIT 0 N(INVALID_KE_PAYLOAD)");
+    assert_eq!(ladder[0], ladder[2], "the full proposal again");
+}
+
+#[test]
+fn a_wrong_key_is_named_on_both_sides() {
+    let mut pair = Pair::new(Options { psk_b: b"another", ..Options::default() });
+    pair.connect(Side::A);
+    pair.run();
+    let refused = |error: &Error, wanted: fn(&AuthFailure) -> bool| match error {
+        Error::AuthenticationFailed(why) => wanted(why),
+        _ => false,
+    };
+    let a = pair.events(Side::A).iter().find_map(closed_with).expect("a failure at A");
+    assert!(refused(a, |why| matches!(why, AuthFailure::RefusedByPeer { .. })), "{a}");
+    assert!(a.to_string().contains("AUTHENTICATION_FAILED"), "{a}");
+    let b = pair.events(Side::B).iter().find_map(closed_with).expect("a failure at B");
+    assert!(refused(b, |why| matches!(why, AuthFailure::WrongKey { .. })), "{b}");
+    assert_eq!(b.disposition().notify, Some(NotifyType::AUTHENTICATION_FAILED));
+    assert!(pair.children(Side::A).is_empty() && pair.children(Side::B).is_empty());
+}
+
+#[test]
+fn an_unknown_identity_is_refused_by_name() {
+    let mut pair = Pair::new(Options { id_a: "mallory.test", ..Options::default() });
+    pair.connect(Side::A);
+    pair.run();
+    let b = pair.events(Side::B).iter().find_map(closed_with).expect("a failure at B");
+    assert!(b.to_string().contains("mallory.test"), "{b}");
+}
+
+#[test]
+fn no_common_proposal_lists_ours_against_theirs() {
+    let mut pair = Pair::new(Options {
+        ike: "aes128-sha256-ecp256",
+        ike_b: Some("aes256gcm16-prfsha384-x25519"),
+        ..Options::default()
+    });
+    pair.connect(Side::A);
+    pair.run();
+    assert!(pair.events(Side::A).iter().find_map(closed_with).is_none(), "an unprotected refusal is a hint");
+    pair.advance(Duration::from_secs(4));
+    let b = pair.events(Side::B).iter().find_map(closed_with).expect("a failure at B").to_string();
+    for word in ["AES_GCM_16", "AES_CBC", "CURVE25519"] {
+        assert!(b.to_uppercase().replace('-', "_").contains(word), "{word} in {b}");
+    }
+    let a = pair.events(Side::A).iter().find_map(closed_with).expect("a failure at A");
+    assert!(matches!(a, Error::Refused(Refusal::Proposal { .. })), "{a}");
+    assert!(a.to_string().contains("aes128-sha256-ecp256"), "{a}");
+}
+
+#[test]
+fn no_common_selectors_leave_the_ike_sa_up() {
+    let mut pair = Pair::new(Options { remote_b: "10.9.0.0/24", ..Options::default() });
+    pair.connect(Side::A);
+    pair.run();
+    assert!(pair.children(Side::A).is_empty());
+    let failed = |side| {
+        pair.events(side).iter().find_map(|event| match event {
+            Event::ChildFailed { error, .. } => Some(error.to_string()),
+            _ => None,
+        })
+    };
+    let (a, b) = (failed(Side::A).expect("at A"), failed(Side::B).expect("at B"));
+    assert!(a.contains("10.1.0.0/24") && a.contains("TS_UNACCEPTABLE"), "{a}");
+    assert!(b.contains("10.9.0.0/24") && b.contains("10.1.0.0/24"), "{b}");
+    assert_eq!(pair.endpoint(Side::A).ike_sas().count(), 1);
+    assert_eq!(pair.endpoint(Side::B).ike_sas().count(), 1);
+}
+
+#[test]
+fn a_child_is_rekeyed_by_either_side_with_and_without_forward_secrecy() {
+    for esp in ["aes256gcm16", "aes256gcm16-x25519", "aes128-sha256-ecp256"] {
+        for side in [Side::A, Side::B] {
+            let mut pair = Pair::new(Options { esp, ..Options::default() });
+            pair.connect(Side::A);
+            pair.run();
+            let old = pair.only_child(side).inbound;
+            pair.rekey_child(side);
+            pair.run();
+            let (a, b) = (pair.only_child(Side::A), pair.only_child(Side::B));
+            keys_agree(&a, &b);
+            assert_ne!(pair.only_child(side).inbound, old);
+            let rekeyed = |side| {
+                let events = pair.events(side);
+                events
+                    .iter()
+                    .filter(|e| matches!(e, Event::ChildClosed { reason: CloseReason::Rekeyed, .. }))
+                    .count()
+            };
+            assert_eq!((rekeyed(Side::A), rekeyed(Side::B)), (1, 1), "{esp}");
+        }
+    }
+}
+
+#[test]
+fn an_ike_sa_is_rekeyed_by_either_side_and_its_child_goes_on() {
+    for side in [Side::A, Side::B] {
+        let mut pair = Pair::new(Options::default());
+        pair.connect(Side::A);
+        pair.run();
+        let child = pair.only_child(side).inbound;
+        let old = pair.ike(side);
+        pair.rekey_ike(side);
+        pair.run();
+        let new = pair.ike(side);
+        assert_ne!(old, new);
+        assert_eq!(pair.only_child(side).inbound, child);
+        assert!(pair.events(side).iter().any(|event| matches!(
+            event,
+            Event::IkeRekeyed { replaced_by } if *replaced_by == new
+        )));
+        // The heir works: its child can be rekeyed, by the other side too.
+        pair.rekey_child(side.other());
+        pair.run();
+        keys_agree(&pair.only_child(Side::A), &pair.only_child(Side::B));
+        // And the old one is forgotten once its retransmissions need no answers any longer.
+        pair.advance(Duration::from_secs(40));
+        assert_eq!(pair.endpoint(Side::A).ike_sas().count(), 1);
+        assert_eq!(pair.endpoint(Side::B).ike_sas().count(), 1);
+    }
+}
+
+#[test]
+fn both_sides_rekey_the_same_child_at_once_and_one_remains() {
+    for seed in 0..40 {
+        let mut pair = Pair::new(Options { seed, ..Options::default() });
+        pair.connect(Side::A);
+        pair.run();
+        pair.rekey_child(Side::A);
+        pair.rekey_child(Side::B);
+        pair.run();
+        keys_agree(&pair.only_child(Side::A), &pair.only_child(Side::B));
+    }
+}
+
+#[test]
+fn both_sides_rekey_the_ike_sa_at_once_and_one_remains() {
+    for seed in 0..40 {
+        let mut pair = Pair::new(Options { seed, ..Options::default() });
+        pair.connect(Side::A);
+        pair.run();
+        pair.rekey_ike(Side::A);
+        pair.rekey_ike(Side::B);
+        pair.run();
+        pair.advance(Duration::from_secs(40));
+        assert_eq!(pair.endpoint(Side::A).ike_sas().count(), 1, "seed {seed}");
+        assert_eq!(pair.endpoint(Side::B).ike_sas().count(), 1, "seed {seed}");
+        keys_agree(&pair.only_child(Side::A), &pair.only_child(Side::B));
+        pair.rekey_child(Side::A);
+        pair.run();
+        keys_agree(&pair.only_child(Side::A), &pair.only_child(Side::B));
+    }
+}
+
+#[test]
+fn a_child_and_then_the_ike_sa_are_deleted_by_either_side() {
+    for side in [Side::A, Side::B] {
+        let mut pair = Pair::new(Options::default());
+        pair.connect(Side::A);
+        pair.run();
+        pair.delete_child(side);
+        pair.run();
+        assert!(pair.children(Side::A).is_empty() && pair.children(Side::B).is_empty());
+        assert_eq!(pair.endpoint(Side::A).ike_sas().count(), 1);
+        pair.delete_ike(side);
+        pair.run();
+        pair.advance(Duration::from_secs(40));
+        assert_eq!(pair.endpoint(Side::A).ike_sas().count(), 0);
+        assert_eq!(pair.endpoint(Side::B).ike_sas().count(), 0);
+        for side in [Side::A, Side::B] {
+            assert_eq!(
+                pair.events(side).iter().filter(|event| matches!(event, Event::IkeClosed { .. })).count(),
+                1
+            );
+        }
+    }
+}
+
+#[test]
+fn a_lost_request_is_sent_again_bit_by_bit_and_answered_from_the_cache() {
+    let mut pair = Pair::new(Options::default());
+    pair.connect(Side::A);
+    pair.run();
+    // The answers of B are lost twice.
+    pair.check_liveness(Side::A);
+    pair.drop_next(Side::B, 2);
+    pair.run();
+    pair.advance(Duration::from_secs(20));
+    let ladder = pair.traces(Side::A);
+    let again: Vec<&ExchangeTrace> = ladder.iter().filter(|trace| trace.retransmission).collect();
+    assert_eq!(again.len(), 2, "{ladder:?}");
+    let answers = pair.traces(Side::B).iter().filter(|trace| trace.outbound && trace.retransmission).count();
+    assert_eq!(answers, 2);
+    assert_eq!(pair.endpoint(Side::A).ike_sas().count(), 1);
+}
+
+#[test]
+fn a_silent_peer_is_given_up_with_its_child() {
+    let mut pair = Pair::new(Options::default());
+    pair.connect(Side::A);
+    pair.run();
+    pair.check_liveness(Side::A);
+    pair.drop_next(Side::A, usize::MAX);
+    pair.run();
+    pair.advance(Duration::from_secs(600));
+    let error = pair.events(Side::A).iter().find_map(closed_with).expect("a failure");
+    assert!(matches!(error, Error::TimedOut { .. }), "{error}");
+    assert!(pair.children(Side::A).is_empty());
+    assert_eq!(pair.endpoint(Side::A).ike_sas().count(), 0);
+}
+
+#[test]
+fn a_half_open_ike_sa_is_forgotten() {
+    let mut pair = Pair::new(Options::default());
+    pair.connect(Side::A);
+    pair.step(Side::A);
+    pair.deliver(Side::A);
+    pair.step(Side::B);
+    assert_eq!(pair.endpoint(Side::B).ike_sas().count(), 1);
+    pair.clear();
+    pair.advance_one(Side::B, Duration::from_secs(60));
+    assert_eq!(pair.endpoint(Side::B).ike_sas().count(), 0);
+}
+
+#[test]
+fn one_forged_answer_does_not_kill_a_set_up() {
+    // A forger answers first, with its own key; then the peer's answer arrives.
+    let mut forger = Pair::new(Options { seed: 99, psk_b: b"the forger's", ..Options::default() });
+    let mut pair = Pair::new(Options::default());
+    pair.connect(Side::A);
+    pair.step(Side::A);
+    let request = pair.wire(Side::A)[0].clone();
+    forger.inject(Side::B, request).unwrap();
+    forger.step(Side::B);
+    let forged = forger.wire(Side::B)[0].clone();
+    pair.inject(Side::A, forged).unwrap();
+    pair.step(Side::A);
+    pair.run();
+    keys_agree(&pair.only_child(Side::A), &pair.only_child(Side::B));
+}
+
+#[test]
+fn an_unprotected_refusal_is_only_a_hint() {
+    let mut other =
+        Pair::new(Options { seed: 99, ike_b: Some("aes128-sha256-ecp256"), ..Options::default() });
+    let mut pair = Pair::new(Options::default());
+    pair.connect(Side::A);
+    pair.step(Side::A);
+    let request = pair.wire(Side::A)[0].clone();
+    assert_eq!(other.inject(Side::B, request), Err(Discarded::Refused));
+    other.step(Side::B);
+    let refusal = other.wire(Side::B)[0].clone();
+    assert_eq!(pair.inject(Side::A, refusal), Err(Discarded::Hint));
+    pair.run();
+    keys_agree(&pair.only_child(Side::A), &pair.only_child(Side::B));
+}
+
+#[test]
+fn forged_reflected_and_replayed_datagrams_change_nothing() {
+    let mut pair = Pair::new(Options::default());
+    pair.connect(Side::A);
+    pair.run();
+    pair.check_liveness(Side::A);
+    pair.run();
+    let seen: Vec<Vec<u8>> = pair.octets.clone();
+    let before = pair.snapshot();
+    for datagram in &seen {
+        for side in [Side::A, Side::B] {
+            // As it was, to both sides: old, reflected, or answered again from the cache.
+            let _ = pair.inject(side, datagram.clone());
+            // Every octet of it changed.
+            for at in 0..datagram.len() {
+                let mut forged = datagram.clone();
+                forged[at] ^= 0x41;
+                let _ = pair.inject(side, forged);
+            }
+            // Cut short.
+            for len in 0..datagram.len() {
+                assert!(pair.inject(side, datagram[..len].to_vec()).is_err());
+            }
+        }
+    }
+    pair.clear();
+    let after = pair.snapshot();
+    assert_eq!(before, after);
+    // And it still works.
+    pair.rekey_child(Side::A);
+    pair.run();
+    keys_agree(&pair.only_child(Side::A), &pair.only_child(Side::B));
+}
+
+#[test]
+fn jobs_may_be_answered_later_and_retransmissions_meanwhile_are_busy() {
+    let mut pair = Pair::new(Options { offload: true, ..Options::default() });
+    pair.connect(Side::A);
+    pair.run();
+    keys_agree(&pair.only_child(Side::A), &pair.only_child(Side::B));
+    pair.rekey_child(Side::A);
+    pair.run();
+    pair.rekey_ike(Side::B);
+    pair.run();
+    keys_agree(&pair.only_child(Side::A), &pair.only_child(Side::B));
+    assert!(pair.jobs_done > 8, "{}", pair.jobs_done);
+}
+
+#[test]
+fn a_child_that_cannot_be_installed_is_taken_back() {
+    let mut pair = Pair::new(Options { offload: true, refuse_install: Some(Side::B), ..Options::default() });
+    pair.connect(Side::A);
+    pair.run();
+    assert!(pair.children(Side::A).is_empty() && pair.children(Side::B).is_empty());
+    assert_eq!(pair.endpoint(Side::A).ike_sas().count(), 1);
+}
+
+#[test]
+fn floods_stay_within_the_caps() {
+    let mut pair =
+        Pair::new(Options { cookie: CookiePolicy::Never, max_half_open: 20, ..Options::default() });
+    let mut refused = 0;
+    for seed in 0..60 {
+        let mut other = Pair::new(Options { seed: 1000 + seed, ..Options::default() });
+        other.connect(Side::A);
+        other.step(Side::A);
+        let request = other.wire(Side::A)[0].clone();
+        refused += usize::from(pair.inject(Side::B, request) == Err(Discarded::HalfOpenLimit));
+    }
+    assert_eq!(refused, 40);
+    assert_eq!(pair.endpoint(Side::B).ike_sas().count(), 20);
+}
+
+#[test]
+fn debug_shows_no_secrets() {
+    let mut pair = Pair::new(Options::default());
+    pair.connect(Side::A);
+    pair.run();
+    let shown =
+        format!("{:?} {:?} {:?}", pair.endpoint(Side::A), pair.events(Side::A), credentials(b"swordfish"));
+    assert!(!shown.contains("swordfish"));
+    for byte_list in pair.secret_debugs() {
+        assert!(!shown.contains(&byte_list), "a key in {shown}");
+    }
+}
+
+#[test]
+fn misuse_is_an_error_and_nothing_else() {
+    let mut pair = Pair::new(Options::default());
+    let now = pair.now();
+    let endpoint: &mut Endpoint = pair.endpoint_mut(Side::A);
+    assert!(endpoint.rekey_ike(now, IkeHandle(77)).is_err());
+    assert!(endpoint.rekey_child(now, IkeHandle(77), Spi(1000)).is_err());
+    assert!(endpoint.connect(now, ikev2_core::ConnectionId(9), None, None).is_err());
+    assert!(endpoint.connect(now, ikev2_core::ConnectionId(0), Some(5), None).is_err());
+    assert!(matches!(endpoint.poll_output(), Output::Timeout(_)));
+    assert_eq!(endpoint.handle_input(Input::Timeout(now)), Ok(()));
+    assert!(PeerIdentity::Any.admits(&"anybody.test".parse().unwrap()));
+}

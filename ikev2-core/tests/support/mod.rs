@@ -1,0 +1,468 @@
+//! Two endpoints and the wire between them. Time stands still unless a test moves it.
+
+use core::net::{IpAddr, Ipv4Addr};
+use core::time::Duration;
+use std::collections::{BTreeMap, VecDeque};
+
+use ikev2_core::config::ConnectionConfig;
+use ikev2_core::job::{Answer, InstallFailed, Request};
+use ikev2_core::{
+    ChildConfig, ChildInstall, ConnectionId, CookiePolicy, Discarded, Endpoint, EndpointConfig, Event,
+    ExchangeTrace, Executor, Identity, IkeHandle, IkeSaState, Input, Output, Path, PeerIdentity,
+};
+use ipsec_crypto::{Secret, Suite, rustcrypto};
+use ipsec_sa::{Instant, SaParams};
+use ipsec_wire::Spi;
+use rand_chacha::ChaCha20Rng;
+use rand_chacha::rand_core::SeedableRng;
+
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub enum Side {
+    A,
+    B,
+}
+
+impl Side {
+    pub fn other(self) -> Self {
+        match self {
+            Self::A => Self::B,
+            Self::B => Self::A,
+        }
+    }
+}
+
+pub struct Options {
+    pub seed: u64,
+    pub ike: &'static str,
+    pub ike_b: Option<&'static str>,
+    pub esp: &'static str,
+    pub psk_b: &'static [u8],
+    pub id_a: &'static str,
+    pub remote_b: &'static str,
+    pub cookie: CookiePolicy,
+    pub max_half_open: usize,
+    pub offload: bool,
+    pub refuse_install: Option<Side>,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            seed: 1,
+            ike: "aes256gcm16-prfsha256-x25519",
+            ike_b: None,
+            esp: "aes256gcm16",
+            psk_b: b"swordfish",
+            id_a: "a.test",
+            remote_b: "10.1.0.0/24",
+            cookie: CookiePolicy::From(32),
+            max_half_open: 1024,
+            offload: false,
+            refuse_install: None,
+        }
+    }
+}
+
+pub fn credentials(key: &[u8]) -> Secret {
+    Secret::new(key)
+}
+
+/// One direction's keys and numbers, as both sides must see them.
+#[derive(Clone, PartialEq, Eq, Debug)]
+struct Half {
+    spi: Spi,
+    encr: Vec<u8>,
+    integ: Vec<u8>,
+    sequence: u16,
+}
+
+fn half(params: &SaParams) -> Half {
+    Half {
+        spi: params.spi,
+        encr: params.keys.encr.expose().to_vec(),
+        integ: params.keys.integ.expose().to_vec(),
+        sequence: u16::from(u8::try_from(params.sequence.value()).unwrap()),
+    }
+}
+
+/// A child as its owner sees it.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Child {
+    pub inbound: Spi,
+    inward: Half,
+    outward: Half,
+}
+
+/// What one side sends is what the other receives, in both directions, and the directions differ.
+pub fn keys_agree(a: &Child, b: &Child) {
+    assert_eq!(a.outward, b.inward);
+    assert_eq!(a.inward, b.outward);
+    assert_ne!(a.inward.encr, a.outward.encr);
+    assert!(a.inward.encr.len() >= 16);
+}
+
+struct Host {
+    endpoint: Endpoint,
+    path: Path,
+    events: Vec<Event>,
+    children: BTreeMap<Spi, Child>,
+    handles: Vec<IkeHandle>,
+    drop_next: usize,
+    wire: VecDeque<(Path, Vec<u8>)>,
+}
+
+pub struct Pair {
+    a: Host,
+    b: Host,
+    now: Instant,
+    /// All that went over the wire.
+    pub octets: Vec<Vec<u8>>,
+    pub jobs_done: usize,
+    refuse_install: Option<Side>,
+}
+
+const ADDRESS_A: IpAddr = IpAddr::V4(Ipv4Addr::new(192, 0, 2, 1));
+const ADDRESS_B: IpAddr = IpAddr::V4(Ipv4Addr::new(192, 0, 2, 2));
+
+impl Pair {
+    pub fn new(options: Options) -> Self {
+        let host = |side: Side| {
+            let (local, remote) = match side {
+                Side::A => (ADDRESS_A, ADDRESS_B),
+                Side::B => (ADDRESS_B, ADDRESS_A),
+            };
+            let (id, peer, psk, ike, selectors): (&str, &str, &[u8], &str, _) = match side {
+                Side::A => {
+                    (options.id_a, "b.test", b"swordfish", options.ike, ("10.1.0.0/24", "10.2.0.0/24"))
+                }
+                Side::B => (
+                    "b.test",
+                    "a.test",
+                    options.psk_b,
+                    options.ike_b.unwrap_or(options.ike),
+                    ("10.2.0.0/24", options.remote_b),
+                ),
+            };
+            let mut config = EndpointConfig::default();
+            config.trace = true;
+            config.cookie = options.cookie;
+            config.max_half_open = options.max_half_open;
+            if options.offload {
+                config.executor = Executor::Caller;
+                config.acknowledge_install = true;
+            }
+            let seed = options.seed * 2 + u64::from(side == Side::B);
+            let rng = Box::new(ChaCha20Rng::seed_from_u64(seed));
+            let mut endpoint = Endpoint::new(config, rustcrypto::provider(), rng, Instant::ZERO);
+            let child = ChildConfig::tunnel(
+                "net",
+                vec![selectors.0.parse().unwrap()],
+                vec![selectors.1.parse().unwrap()],
+                vec![Suite::esp(options.esp).unwrap()],
+            );
+            let identity = |text: &str| text.parse::<Identity>().unwrap();
+            let connection = ConnectionConfig::psk(
+                "peer",
+                identity(id),
+                PeerIdentity::Exactly(identity(peer)),
+                Secret::new(psk),
+                vec![Suite::ike(ike).unwrap()],
+            )
+            .between(local, remote)
+            .with_child(child);
+            endpoint.add_connection(connection).unwrap();
+            Host {
+                endpoint,
+                path: Path::udp((local, 500).into(), (remote, 500).into()),
+                events: Vec::new(),
+                children: BTreeMap::new(),
+                handles: Vec::new(),
+                drop_next: 0,
+                wire: VecDeque::new(),
+            }
+        };
+        Self {
+            a: host(Side::A),
+            b: host(Side::B),
+            now: Instant::from_secs(1),
+            octets: Vec::new(),
+            jobs_done: 0,
+            refuse_install: options.refuse_install,
+        }
+    }
+
+    fn host(&self, side: Side) -> &Host {
+        match side {
+            Side::A => &self.a,
+            Side::B => &self.b,
+        }
+    }
+
+    fn host_mut(&mut self, side: Side) -> &mut Host {
+        match side {
+            Side::A => &mut self.a,
+            Side::B => &mut self.b,
+        }
+    }
+
+    pub fn endpoint(&self, side: Side) -> &Endpoint {
+        &self.host(side).endpoint
+    }
+
+    pub fn endpoint_mut(&mut self, side: Side) -> &mut Endpoint {
+        &mut self.host_mut(side).endpoint
+    }
+
+    pub fn now(&self) -> Instant {
+        self.now
+    }
+
+    pub fn events(&self, side: Side) -> &[Event] {
+        &self.host(side).events
+    }
+
+    pub fn traces(&self, side: Side) -> Vec<ExchangeTrace> {
+        self.events(side)
+            .iter()
+            .filter_map(|event| match event {
+                Event::Exchange(trace) => Some((**trace).clone()),
+                _ => None,
+            })
+            .collect()
+    }
+
+    /// The exchanges as one side saw them, a line each.
+    pub fn ladder(&self, side: Side) -> Vec<String> {
+        self.traces(side)
+            .iter()
+            .map(|trace| {
+                let arrow = if trace.outbound { '>' } else { '<' };
+                format!("{arrow} {} {} {}", trace.exchange, trace.message_id, trace.payloads)
+            })
+            .collect()
+    }
+
+    pub fn children(&self, side: Side) -> Vec<Child> {
+        self.host(side).children.values().cloned().collect()
+    }
+
+    pub fn only_child(&self, side: Side) -> Child {
+        let children = self.children(side);
+        assert_eq!(children.len(), 1, "children of {side:?}: {:?}", self.ladder(side));
+        children[0].clone()
+    }
+
+    /// The IKE SA in use.
+    pub fn ike(&self, side: Side) -> IkeHandle {
+        let info = self
+            .endpoint(side)
+            .ike_sas()
+            .filter(|info| info.state == IkeSaState::Established && !info.children.is_empty())
+            .last();
+        match info {
+            Some(info) => info.handle,
+            None => {
+                let established =
+                    self.endpoint(side).ike_sas().filter(|info| info.state == IkeSaState::Established).last();
+                established.expect("an established IKE SA").handle
+            }
+        }
+    }
+
+    pub fn connect(&mut self, side: Side) {
+        let now = self.now;
+        let handle = self.endpoint_mut(side).connect(now, ConnectionId(0), Some(0), None).unwrap();
+        self.host_mut(side).handles.push(handle);
+    }
+
+    pub fn rekey_child(&mut self, side: Side) {
+        let (now, ike, spi) = (self.now, self.ike(side), self.only_child(side).inbound);
+        self.endpoint_mut(side).rekey_child(now, ike, spi).unwrap();
+    }
+
+    pub fn rekey_ike(&mut self, side: Side) {
+        let (now, ike) = (self.now, self.ike(side));
+        self.endpoint_mut(side).rekey_ike(now, ike).unwrap();
+    }
+
+    pub fn delete_child(&mut self, side: Side) {
+        let (now, ike, spi) = (self.now, self.ike(side), self.only_child(side).inbound);
+        self.endpoint_mut(side).delete_child(now, ike, spi).unwrap();
+    }
+
+    pub fn delete_ike(&mut self, side: Side) {
+        let (now, ike) = (self.now, self.ike(side));
+        self.endpoint_mut(side).delete_ike(now, ike).unwrap();
+    }
+
+    pub fn check_liveness(&mut self, side: Side) {
+        let (now, ike) = (self.now, self.ike(side));
+        self.endpoint_mut(side).check_liveness(now, ike).unwrap();
+    }
+
+    /// The next datagrams of this side are lost.
+    pub fn drop_next(&mut self, side: Side, count: usize) {
+        self.host_mut(side).drop_next = count;
+    }
+
+    fn install(host: &mut Host, install: &ChildInstall) {
+        let child = Child {
+            inbound: install.inbound.spi,
+            inward: half(&install.inbound),
+            outward: half(&install.outbound),
+        };
+        assert!(host.children.insert(child.inbound, child).is_none(), "an SPI twice");
+    }
+
+    /// Takes all outputs of one side.
+    pub fn step(&mut self, side: Side) {
+        let now = self.now;
+        let refuse = self.refuse_install == Some(side);
+        let mut octets = Vec::new();
+        let mut jobs = 0;
+        let host = self.host_mut(side);
+        loop {
+            match host.endpoint.poll_output() {
+                Output::Transmit { path, data, .. } => {
+                    octets.push(data.clone());
+                    if host.drop_next > 0 {
+                        host.drop_next -= 1;
+                    } else {
+                        host.wire.push_back((path, data));
+                    }
+                }
+                Output::Event(_, event) => match event {
+                    Event::Needs { op, what, .. } => {
+                        jobs += 1;
+                        let answer = match what {
+                            Request::Install(install) => {
+                                if refuse {
+                                    Answer::Installed(Err(InstallFailed))
+                                } else {
+                                    Self::install(host, &install);
+                                    Answer::Installed(Ok(()))
+                                }
+                            }
+                            request => {
+                                let mut rng =
+                                    ChaCha20Rng::seed_from_u64(u64::from(side == Side::B) + op.0 * 2);
+                                request.execute(&rustcrypto::provider(), &mut rng).unwrap()
+                            }
+                        };
+                        host.endpoint.answer(now, op, answer).unwrap();
+                    }
+                    event => {
+                        match &event {
+                            Event::ChildInstalled(install) => Self::install(host, install),
+                            Event::ChildClosed { inbound, .. } => {
+                                let known = host.children.remove(inbound).is_some();
+                                assert!(known || refuse, "closed twice");
+                            }
+                            _ => {}
+                        }
+                        host.events.push(event);
+                    }
+                },
+                Output::Timeout(_) => break,
+            }
+        }
+        self.octets.extend(octets);
+        self.jobs_done += jobs;
+    }
+
+    /// Hands all datagrams of one side to the other.
+    pub fn deliver(&mut self, from: Side) {
+        let datagrams: Vec<(Path, Vec<u8>)> = self.host_mut(from).wire.drain(..).collect();
+        for (path, mut data) in datagrams {
+            let now = self.now;
+            let path = Path { local: path.remote, remote: path.local, transport: path.transport };
+            let input = Input::Datagram { now, path, ecn: 0, data: &mut data };
+            let _ = self.endpoint_mut(from.other()).handle_input(input);
+            self.step(from.other());
+        }
+    }
+
+    /// Until both are silent.
+    pub fn run(&mut self) {
+        for _ in 0..200 {
+            self.step(Side::A);
+            self.step(Side::B);
+            if self.a.wire.is_empty() && self.b.wire.is_empty() {
+                return;
+            }
+            self.deliver(Side::A);
+            self.deliver(Side::B);
+        }
+        panic!("they never fall silent: {:?}", self.ladder(Side::A));
+    }
+
+    /// Lets time pass, in steps of half a second.
+    pub fn advance(&mut self, by: Duration) {
+        let end = self.now + by;
+        while self.now < end {
+            self.now += Duration::from_millis(500);
+            let now = self.now;
+            for side in [Side::A, Side::B] {
+                self.endpoint_mut(side).handle_input(Input::Timeout(now)).unwrap();
+            }
+            self.run();
+        }
+    }
+
+    /// Lets time pass for one side alone.
+    pub fn advance_one(&mut self, side: Side, by: Duration) {
+        self.now += by;
+        let now = self.now;
+        self.endpoint_mut(side).handle_input(Input::Timeout(now)).unwrap();
+        self.step(side);
+    }
+
+    /// A datagram from nowhere.
+    pub fn inject(&mut self, side: Side, mut data: Vec<u8>) -> Result<(), Discarded> {
+        let now = self.now;
+        let path = self.host(side).path;
+        let result =
+            self.endpoint_mut(side).handle_input(Input::Datagram { now, path, ecn: 0, data: &mut data });
+        let seen = self.octets.len();
+        self.step(side);
+        // What it caused is not part of the conversation.
+        self.octets.truncate(seen);
+        result
+    }
+
+    pub fn wire(&self, side: Side) -> Vec<Vec<u8>> {
+        self.host(side).wire.iter().map(|(_, data)| data.clone()).collect()
+    }
+
+    /// Loses all that is on the wire.
+    pub fn clear(&mut self) {
+        self.a.wire.clear();
+        self.b.wire.clear();
+    }
+
+    /// The established IKE SAs and children of both, as text.
+    pub fn snapshot(&self) -> Vec<String> {
+        [Side::A, Side::B]
+            .into_iter()
+            .flat_map(|side| {
+                self.endpoint(side)
+                    .ike_sas()
+                    .filter(|info| info.state == IkeSaState::Established)
+                    .map(move |info| format!("{side:?} {info:?}"))
+                    .collect::<Vec<_>>()
+            })
+            .collect()
+    }
+
+    /// Keys as a derived `Debug` would print them.
+    pub fn secret_debugs(&self) -> Vec<String> {
+        self.a
+            .children
+            .values()
+            .map(|child| {
+                let text = format!("{:?}", &child.inward.encr[..8]);
+                text.trim_matches(['[', ']']).to_string()
+            })
+            .collect()
+    }
+}
