@@ -1,1 +1,17 @@
-//! Placeholder.
+//! What the tests, fuzz targets and examples of this workspace share, and nothing that ships.
+//!
+//! - [`clock::Clock`] stands still until it is told to jump; [`network::Network`] loses, delays, doubles and reorders
+//!   datagrams out of a seed, and translates addresses where a NAT is put in; [`pair::Pair`] joins two IKEv2
+//!   endpoints over them.
+//! - [`capture::Capture`] writes what went over the wire as a pcapng, [`keylog::KeyLog`] the keys that Wireshark needs
+//!   to read it, [`ladder::Ladder`] draws who said what.
+//! - [`insecure`] is a provider without any security, for fuzz targets that must get past integrity checks quickly.
+
+extern crate alloc;
+
+pub mod capture;
+pub mod clock;
+pub mod insecure;
+pub mod keylog;
+pub mod ladder;
+pub mod network;
