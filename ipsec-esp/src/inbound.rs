@@ -9,8 +9,8 @@ use ipsec_wire::{IpProtocol, Spi};
 
 use crate::padding;
 use crate::transform::{EspTransform, Plaintext};
-use crate::tunnel::inner_len;
 use crate::{OpenError, SaError};
+use ipsec_sa::tunnel::inner_len;
 
 /// The inbound direction of an ESP SA.
 #[derive(Debug)]

@@ -51,7 +51,6 @@ mod padding;
 pub mod pmtu;
 mod template;
 mod transform;
-pub mod tunnel;
 
 pub use batch::{SealJob, seal_batch};
 pub use error::{OpenError, SaError, SealError};
@@ -59,3 +58,6 @@ pub use inbound::{EspInbound, InboundStats, Opened};
 pub use outbound::{EspOutbound, OutboundStats};
 pub use template::OuterHeader;
 pub use transform::{EspTransform, Room};
+
+/// The rules between inner and outer header, which AH has in common.
+pub use ipsec_sa::tunnel;

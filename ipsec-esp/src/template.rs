@@ -5,8 +5,8 @@ use core::net::IpAddr;
 use ipsec_sa::{Encapsulation, HeaderPolicy, Mode, Outer, SaParams};
 use ipsec_wire::IpProtocol;
 
-use crate::tunnel::OuterFields;
 use crate::{SaError, SealError};
+use ipsec_sa::tunnel::OuterFields;
 
 /// Which headers are written in front of the ESP packet.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default)]

@@ -13,8 +13,8 @@ use rand_core::CryptoRng;
 use crate::cipher::{Cipher, HEADER_LEN, IvSource, Lengths};
 use crate::padding::{self, TRAILER_LEN};
 use crate::template::{OuterHeader, Template};
-use crate::tunnel::OuterFields;
 use crate::{OpenError, SaError, SealError};
+use ipsec_sa::tunnel::OuterFields;
 
 /// Keys, layout and outer header of one direction of an SA.
 pub struct EspTransform {

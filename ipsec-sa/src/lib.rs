@@ -14,6 +14,7 @@ mod selector;
 mod seq;
 mod spd;
 mod time;
+pub mod tunnel;
 
 pub use flow::Flow;
 pub use lifetime::{LifetimeEvent, LifetimeExpired, LifetimeState, Limit, Meter};

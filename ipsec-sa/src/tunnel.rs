@@ -1,8 +1,9 @@
 //! What inner and outer IP headers tell each other in tunnel mode: DSCP, ECN, DF and length (RFC 4301 §5.1.2,
 //! RFC 6040).
 
-use ipsec_sa::{DfPolicy, DscpPolicy, EcnPolicy, HeaderPolicy};
 use ipsec_wire::IpProtocol;
+
+use crate::{DfPolicy, DscpPolicy, EcnPolicy, HeaderPolicy};
 
 /// The ECN field (RFC 3168 §5).
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default)]
@@ -163,7 +164,7 @@ impl OuterFields {
 /// no IP packet of the version that `next` announces, or one that is longer than `payload`.
 #[must_use]
 #[inline]
-pub(crate) fn inner_len(next: IpProtocol, payload: &[u8]) -> Option<usize> {
+pub fn inner_len(next: IpProtocol, payload: &[u8]) -> Option<usize> {
     let len = match (next, payload) {
         (IpProtocol::IPV4, [first, _, high, low, ..]) if first >> 4 == 4 => {
             let (header, total) =
