@@ -4,7 +4,7 @@
 //! request is taken in is in `responder`.
 
 use alloc::boxed::Box;
-use alloc::collections::{BTreeMap, VecDeque};
+use alloc::collections::{BTreeMap, BTreeSet, VecDeque};
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
@@ -50,6 +50,7 @@ pub struct Endpoint {
     timers: TimerTable<IkeHandle>,
     /// IKE SAs with something to say, in order.
     ready: VecDeque<IkeHandle>,
+    is_ready: BTreeSet<IkeHandle>,
     /// What comes from no IKE SA.
     pub(crate) loose: VecDeque<Output>,
     pub(crate) ids: Ids,
@@ -91,6 +92,7 @@ impl Endpoint {
             responder,
             timers: TimerTable::new(),
             ready: VecDeque::new(),
+            is_ready: BTreeSet::new(),
             loose: VecDeque::new(),
             ids: Ids::default(),
             spis,
@@ -279,7 +281,9 @@ impl Endpoint {
     }
 
     fn handle_timeout(&mut self, now: Instant) {
-        while let Some(handle) = self.timers.pop_due(now) {
+        // Each at most once: a timer that is due again at once waits for the next call.
+        let due: Vec<IkeHandle> = core::iter::from_fn(|| self.timers.pop_due(now)).collect();
+        for handle in due {
             self.with(now, handle, |sa, cx| sa.on_timeout(cx));
         }
     }
@@ -360,6 +364,7 @@ impl Endpoint {
                 Some(Queued::Event(event)) => return Output::Event(handle, event),
                 None => {
                     self.ready.pop_front();
+                    self.is_ready.remove(&handle);
                     self.reap(handle);
                 }
             }
@@ -459,12 +464,11 @@ impl Endpoint {
                 self.timers.cancel(handle);
             }
         }
-        if !self.ready.contains(&handle) {
-            self.ready.push_back(handle);
-        }
-        let half_open = sa.state.is_half_open();
-        if !half_open {
+        if !sa.state.is_half_open() {
             self.responder.settled(handle);
+        }
+        if self.is_ready.insert(handle) {
+            self.ready.push_back(handle);
         }
     }
 

@@ -309,6 +309,27 @@ fn a_silent_peer_is_given_up_with_its_child() {
 }
 
 #[test]
+fn a_child_is_replaced_at_its_soft_and_closed_at_its_hard_lifetime() {
+    let mut pair = Pair::new(Options { lifetime_a: (Some(100), Some(300)), ..Options::default() });
+    pair.connect(Side::A);
+    pair.run();
+    let first = pair.only_child(Side::A).inbound;
+    // Ten percent of jitter at most.
+    pair.advance(Duration::from_secs(85));
+    assert_eq!(pair.only_child(Side::A).inbound, first);
+    pair.advance(Duration::from_secs(20));
+    assert_ne!(pair.only_child(Side::A).inbound, first);
+    keys_agree(&pair.only_child(Side::A), &pair.only_child(Side::B));
+
+    let mut pair = Pair::new(Options { lifetime_a: (None, Some(50)), ..Options::default() });
+    pair.connect(Side::A);
+    pair.run();
+    pair.advance(Duration::from_secs(52));
+    assert!(pair.children(Side::A).is_empty() && pair.children(Side::B).is_empty());
+    assert_eq!(pair.endpoint(Side::A).ike_sas().count(), 1);
+}
+
+#[test]
 fn a_half_open_ike_sa_is_forgotten() {
     let mut pair = Pair::new(Options::default());
     pair.connect(Side::A);

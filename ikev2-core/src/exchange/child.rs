@@ -65,7 +65,6 @@ pub(crate) enum Ending {
     Asked,
     Rekeyed,
     Redundant,
-    Expired,
 }
 
 /// The nonces of an exchange in which the peer rekeyed what we were rekeying, and the SA it made.

@@ -31,6 +31,12 @@ impl Established {
         self.request(cx, common, ExchangeType::INFORMATIONAL, &payloads, Purpose::DeleteChild(inbound));
     }
 
+    /// Tells the peer that a Child SA is gone at our end.
+    pub(crate) fn begin_tell_deleted(&mut self, cx: &mut Cx<'_>, common: &mut Common, inbound: Spi) {
+        let payloads = [Payload::Delete(Delete::esp(&[inbound]))];
+        self.request(cx, common, ExchangeType::INFORMATIONAL, &payloads, Purpose::TellDeleted);
+    }
+
     /// Asks the peer to delete the IKE SA.
     pub(crate) fn begin_delete_ike(&mut self, cx: &mut Cx<'_>, common: &mut Common) {
         if self.phase == Phase::Open {
@@ -51,7 +57,6 @@ impl Established {
         let reason = match child.phase {
             ChildPhase::Deleting(Ending::Rekeyed) => CloseReason::Rekeyed,
             ChildPhase::Deleting(Ending::Redundant) => CloseReason::Redundant,
-            ChildPhase::Deleting(Ending::Expired) => CloseReason::Expired,
             _ => CloseReason::Local,
         };
         self.closed(cx, common, &child, reason);

@@ -22,6 +22,8 @@ pub(crate) enum Task {
     RekeyIke { retries: u8 },
     /// Delete a Child SA.
     DeleteChild { inbound: Spi, ending: Ending },
+    /// Tell the peer of a Child SA that we do not have any more.
+    TellDeleted { inbound: Spi },
     /// Delete the IKE SA.
     DeleteIke,
     /// See whether the peer is there (RFC 7296 §2.4).
@@ -36,7 +38,13 @@ impl Task {
 
     /// Whether it concerns children, and so moves on to the IKE SA that inherits them.
     pub(crate) fn is_about_children(&self) -> bool {
-        matches!(self, Self::CreateChild { .. } | Self::RekeyChild { .. } | Self::DeleteChild { .. })
+        matches!(
+            self,
+            Self::CreateChild { .. }
+                | Self::RekeyChild { .. }
+                | Self::DeleteChild { .. }
+                | Self::TellDeleted { .. }
+        )
     }
 }
 
@@ -46,6 +54,7 @@ pub(crate) enum Purpose {
     Child(Box<ChildRequest>),
     RekeyIke(Box<IkeRequest>),
     DeleteChild(Spi),
+    TellDeleted,
     DeleteIke,
     Liveness,
 }

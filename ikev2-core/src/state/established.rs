@@ -20,7 +20,7 @@ use crate::collide::{ChildActivity, IkeActivity};
 use crate::context::Cx;
 use crate::error::{Error, InvalidMessage};
 use crate::event::{CloseReason, Event, IkeEstablished};
-use crate::exchange::child::{ChildPhase, ChildSa, Ending, error_payload};
+use crate::exchange::child::{ChildPhase, ChildSa, error_payload};
 use crate::exchange::create_child::is_about_ike;
 use crate::exchange::rekey_ike::PeerIkeRekey;
 use crate::exchange::response_cache::{ResponseCache, Standing};
@@ -202,6 +202,7 @@ impl Established {
                 self.begin_rekey_ike(cx, common, retries);
             }
             Task::DeleteChild { inbound, ending } => self.begin_delete_child(cx, common, inbound, ending),
+            Task::TellDeleted { inbound } => self.begin_tell_deleted(cx, common, inbound),
             Task::DeleteIke => self.begin_delete_ike(cx, common),
             // Any answer to any request is a sign of life.
             Task::Liveness if self.requests.len() == 0 => self.begin_liveness(cx, common),
@@ -432,7 +433,7 @@ impl Established {
             Purpose::Child(request) => self.on_child_response(cx, common, request, chain),
             Purpose::RekeyIke(request) => self.on_ike_response(cx, common, request, chain),
             Purpose::DeleteChild(inbound) => self.on_child_deleted(cx, common, inbound),
-            Purpose::Liveness => {}
+            Purpose::Liveness | Purpose::TellDeleted => {}
             Purpose::DeleteIke => {
                 return Some(match self.phase {
                     Phase::Replaced => CloseReason::Rekeyed,
@@ -502,6 +503,7 @@ impl Established {
                 TimerKind::SetUp | TimerKind::Linger => {}
             }
         }
+        let mut expired = Vec::new();
         for child in self.children.values_mut() {
             let inbound = child.inbound;
             if child.rekey_at.is_some_and(|at| at <= cx.now) {
@@ -509,10 +511,15 @@ impl Established {
                 self.tasks.push_back(Task::RekeyChild { inbound, retries: 0 });
             }
             if child.expires_at.is_some_and(|at| at <= cx.now) {
-                child.expires_at = None;
-                if !matches!(child.phase, ChildPhase::Deleting(_)) {
-                    self.tasks.push_back(Task::DeleteChild { inbound, ending: Ending::Expired });
-                }
+                expired.push(inbound);
+            }
+        }
+        for inbound in expired {
+            // Not one packet more, whether or not the peer can be told.
+            let Some(child) = self.children.remove(&inbound) else { continue };
+            self.closed(cx, common, &child, CloseReason::Expired);
+            if !matches!(child.phase, ChildPhase::Deleting(_)) {
+                self.tasks.push_back(Task::TellDeleted { inbound });
             }
         }
         if let Some(error) = self.retransmit(cx, common) {

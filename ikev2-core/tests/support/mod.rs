@@ -43,6 +43,8 @@ pub struct Options {
     pub max_half_open: usize,
     pub offload: bool,
     pub refuse_install: Option<Side>,
+    /// Soft and hard lifetime of children at A, in seconds.
+    pub lifetime_a: (Option<u64>, Option<u64>),
 }
 
 impl Default for Options {
@@ -59,6 +61,7 @@ impl Default for Options {
             max_half_open: 1024,
             offload: false,
             refuse_install: None,
+            lifetime_a: (None, None),
         }
     }
 }
@@ -154,12 +157,16 @@ impl Pair {
             let seed = options.seed * 2 + u64::from(side == Side::B);
             let rng = Box::new(ChaCha20Rng::seed_from_u64(seed));
             let mut endpoint = Endpoint::new(config, rustcrypto::provider(), rng, Instant::ZERO);
-            let child = ChildConfig::tunnel(
+            let mut child = ChildConfig::tunnel(
                 "net",
                 vec![selectors.0.parse().unwrap()],
                 vec![selectors.1.parse().unwrap()],
                 vec![Suite::esp(options.esp).unwrap()],
             );
+            if side == Side::A {
+                child.lifetimes.soft.time = options.lifetime_a.0.map(Duration::from_secs);
+                child.lifetimes.hard.time = options.lifetime_a.1.map(Duration::from_secs);
+            }
             let identity = |text: &str| text.parse::<Identity>().unwrap();
             let connection = ConnectionConfig::psk(
                 "peer",
