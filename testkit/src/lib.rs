@@ -15,3 +15,4 @@ pub mod insecure;
 pub mod keylog;
 pub mod ladder;
 pub mod network;
+pub mod pair;
