@@ -245,6 +245,11 @@ impl Endpoint {
         }
     }
 
+    /// The generator, for an owner that has none of its own.
+    pub fn rng(&mut self) -> &mut dyn CryptoRng {
+        &mut *self.rng
+    }
+
     /// How many SPIs should be supplied now.
     #[must_use]
     pub fn spis_wanted(&self) -> usize {

@@ -1,0 +1,86 @@
+//! What a stack is told beforehand, beside its connections and policies.
+
+use core::time::Duration;
+
+use ikev2_core::EndpointConfig;
+use ipsec_esp::OuterHeader;
+
+/// A stack's own settings.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct StackConfig {
+    /// The IKE endpoint's settings. SPIs of Child SAs always come from the stack's SA database.
+    pub endpoint: EndpointConfig,
+    /// Child SAs at once, SPIs that are reserved for set-ups in progress included.
+    pub max_children: usize,
+    /// What may wait for an SA, per policy.
+    pub queue: QueueLimits,
+    /// How long a policy rests after a failed set-up.
+    pub backoff: Backoff,
+    /// Which headers are written in front of sealed packets; none for the owner of sockets.
+    pub outer: OuterHeader,
+}
+
+impl Default for StackConfig {
+    fn default() -> Self {
+        Self {
+            endpoint: EndpointConfig::default(),
+            max_children: 4096,
+            queue: QueueLimits::default(),
+            backoff: Backoff::default(),
+            outer: OuterHeader::None,
+        }
+    }
+}
+
+/// Bounds of the packets that wait for an SA under one policy. The oldest gives way.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct QueueLimits {
+    /// Packets.
+    pub packets: usize,
+    /// Octets of IP packets.
+    pub octets: usize,
+}
+
+impl Default for QueueLimits {
+    fn default() -> Self {
+        Self { packets: 32, octets: 64 * 1024 }
+    }
+}
+
+/// After a failed set-up packets do not start another one at once: the time doubles from failure to failure.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Backoff {
+    /// After the first failure.
+    pub first: Duration,
+    /// The longest.
+    pub max: Duration,
+}
+
+impl Default for Backoff {
+    fn default() -> Self {
+        Self { first: Duration::from_secs(1), max: Duration::from_secs(60) }
+    }
+}
+
+impl Backoff {
+    /// How long to rest after this many failures in a row.
+    #[must_use]
+    pub fn after(&self, failures: u32) -> Duration {
+        let factor = 1u32 << failures.saturating_sub(1).min(16);
+        self.first.saturating_mul(factor).min(self.max)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_rest_doubles_up_to_its_limit() {
+        let backoff = Backoff { first: Duration::from_secs(1), max: Duration::from_secs(10) };
+        let seconds: [u64; 6] = core::array::from_fn(|failures| backoff.after(failures as u32).as_secs());
+        assert_eq!(seconds, [1, 1, 2, 4, 8, 10]);
+        assert_eq!(backoff.after(u32::MAX).as_secs(), 10);
+    }
+}

@@ -1,0 +1,405 @@
+//! The stack's control plane: what the endpoint's events do to the databases, and what the databases ask of it.
+
+use alloc::boxed::Box;
+use alloc::vec::Vec;
+use core::time::Duration;
+
+use ikev2_core::event::Event as IkeEvent;
+use ikev2_core::job::InstallFailed;
+use ikev2_core::{Answer, ApiMisuse, ChildInstall, ConnectionId, IkeHandle, OutboundUse, Path, Request};
+use ipsec_esp::tunnel::OuterFields;
+use ipsec_esp::{EspInbound, EspOutbound, SaError};
+use ipsec_sa::{Flow, Instant, LifetimeState, PolicyId, SaUpdate};
+use ipsec_wire::Spi;
+
+use crate::child::{Child, Due, untimed};
+use crate::demand::Demand;
+use crate::inner::flow_of;
+use crate::{ChildInstalled, DropReason, Event, Output, Stack, Verdict, Volume};
+
+/// An IKE SA as the data plane needs to know it.
+#[derive(Debug)]
+pub(crate) struct Ike {
+    pub(crate) connection: ConnectionId,
+    pub(crate) established: bool,
+}
+
+/// Something that the endpoint is to do for an SA, and could not yet.
+#[derive(Debug)]
+pub(crate) struct Chore {
+    spi: Spi,
+    due: Due,
+}
+
+/// How long to wait before the endpoint is asked again.
+const RETRY: Duration = Duration::from_millis(500);
+
+impl Stack {
+    /// Carries out what the endpoint says, and asks it for what is wanted, until neither has anything to say.
+    pub(crate) fn pump(&mut self, now: Instant) {
+        loop {
+            self.stirred = false;
+            self.drain(now);
+            let supplied = self.supply_spis();
+            let asked = self.ask(now);
+            if !supplied && !asked && !self.stirred {
+                break;
+            }
+        }
+    }
+
+    /// A lifetime was reached: the endpoint is asked for what is due in the next [`Stack::pump`].
+    #[cold]
+    pub(crate) fn fall_due(&mut self, spi: Spi, due: Due) {
+        let Some(child) = self.sad.lookup(spi) else { return };
+        if due == Due::Close {
+            // It carries nothing more; the next packet asks for another.
+            if let Some(protect) = child.policy.and_then(|id| self.protects.get_mut(&id)) {
+                protect.remove(spi);
+            }
+            self.chores.retain(|chore| chore.spi != spi);
+        }
+        if !self.chores.iter().any(|chore| chore.spi == spi) {
+            self.chores.push(Chore { spi, due });
+            self.stirred = true;
+        }
+    }
+
+    /// A packet of a PROTECT policy found no SA: it waits, and starts a set-up unless one is under way.
+    #[cold]
+    pub(crate) fn demand(
+        &mut self,
+        now: Instant,
+        policy: PolicyId,
+        flow: Flow,
+        packet: &[u8],
+    ) -> Result<Verdict, DropReason> {
+        let protect = self.protects.get_mut(&policy).ok_or(DropReason::NoConnection)?;
+        if protect.connection.is_none() {
+            return Err(DropReason::NoConnection);
+        }
+        match protect.demand {
+            Demand::Resting(until) if now < until => return Err(DropReason::Backoff),
+            Demand::Idle | Demand::Resting(_) => protect.demand = Demand::Wanted(flow),
+            Demand::Wanted(_) | Demand::Asked(_) => {}
+        }
+        let evicted = protect.queue.push(packet, &self.config.queue);
+        self.stats.queued.count(packet.len());
+        self.stats.drop_many(&DropReason::QueueFull, evicted as u64);
+        self.stirred |= matches!(protect.demand, Demand::Wanted(_));
+        Ok(Verdict::Queued)
+    }
+
+    fn drain(&mut self, now: Instant) {
+        loop {
+            match self.endpoint.poll_output() {
+                ikev2_core::Output::Transmit { path, data, ecn } => {
+                    let fields = OuterFields { traffic_class: ecn & 3, dont_fragment: false };
+                    self.outputs.push_back(Output::Transmit { path, data, fields });
+                }
+                ikev2_core::Output::Event(ike, event) => self.on_event(now, ike, event),
+                ikev2_core::Output::Timeout(deadline) => {
+                    self.deadline = deadline;
+                    return;
+                }
+            }
+        }
+    }
+
+    /// Fills up the endpoint's pool of SPIs from the database; whether there was anything to fill up.
+    fn supply_spis(&mut self) -> bool {
+        let wanted = self.endpoint.spis_wanted();
+        let mut fresh = Vec::new();
+        while fresh.len() < wanted {
+            match self.sad.reserve(self.endpoint.rng()) {
+                Some(spi) => fresh.push(spi),
+                None => break,
+            }
+        }
+        let supplied = !fresh.is_empty();
+        self.endpoint.supply_spis(fresh);
+        supplied
+    }
+
+    /// Asks the endpoint for what SAs and policies want; whether it took anything on.
+    fn ask(&mut self, now: Instant) -> bool {
+        let mut taken = false;
+        for chore in core::mem::take(&mut self.chores) {
+            let Some(child) = self.sad.lookup(chore.spi) else { continue };
+            let done = match chore.due {
+                Due::Rekey => self.endpoint.rekey_child(now, child.ike, chore.spi),
+                Due::Close => self.endpoint.delete_child(now, child.ike, chore.spi),
+            };
+            match done {
+                Ok(()) => taken = true,
+                Err(ApiMisuse::WrongState) => {
+                    self.chores.push(chore);
+                    self.retry_at = Some(now + RETRY);
+                }
+                // The endpoint knows the SA no more: its event is on the way.
+                Err(_) => {}
+            }
+        }
+        let wanted: Vec<(PolicyId, Flow)> = self
+            .protects
+            .iter()
+            .filter_map(|(id, protect)| match protect.demand {
+                Demand::Wanted(flow) => Some((*id, flow)),
+                _ => None,
+            })
+            .collect();
+        for (id, flow) in wanted {
+            taken |= self.ask_for_child(now, id, flow);
+        }
+        taken
+    }
+
+    /// Asks for a Child SA under a policy: on the connection's IKE SA, or with a new one.
+    fn ask_for_child(&mut self, now: Instant, id: PolicyId, flow: Flow) -> bool {
+        let Some(protect) = self.protects.get_mut(&id) else { return false };
+        let Some(connection) = protect.connection else { return false };
+        let child = protect.child;
+        let mut of_connection = self.ikes.iter().rev().filter(|(_, ike)| ike.connection == connection);
+        let asked = match of_connection.clone().find(|(_, ike)| ike.established) {
+            Some((&ike, _)) => self.endpoint.create_child(now, ike, child, Some(flow)).map(|()| ike),
+            // One that is being set up may bring the child, or be there for it a moment later.
+            None if of_connection.next().is_some() => return false,
+            None => self.endpoint.connect(now, connection, Some(child), Some(flow)).inspect(|ike| {
+                self.ikes.insert(*ike, Ike { connection, established: false });
+            }),
+        };
+        match asked {
+            Ok(ike) => {
+                protect.demand = Demand::Asked(ike);
+                true
+            }
+            Err(ApiMisuse::WrongState) => {
+                self.retry_at = Some(now + RETRY);
+                false
+            }
+            Err(_) => {
+                self.fail(now, id, None, &DropReason::NoConnection);
+                true
+            }
+        }
+    }
+
+    /// A set-up on demand failed: what waited for it is dropped, and the policy rests.
+    fn fail(&mut self, now: Instant, id: PolicyId, ike: Option<IkeHandle>, reason: &DropReason) {
+        let Some(protect) = self.protects.get_mut(&id) else { return };
+        let (packets, octets) = protect.queue.len();
+        protect.queue.take();
+        let until = protect.fail(now, &self.config.backoff);
+        self.stats.drop_many(reason, packets as u64);
+        if let Some(ike) = ike {
+            let event = Event::QueueCleared { policy: id, packets, octets, until };
+            self.outputs.push_back(Output::Event(ike, event));
+        }
+    }
+
+    fn on_event(&mut self, now: Instant, ike: IkeHandle, event: IkeEvent) {
+        // Events that end something are told before the queues that they clear.
+        let event = match event {
+            IkeEvent::IkeEstablished(established) => {
+                self.ikes.insert(ike, Ike { connection: established.connection, established: true });
+                Event::IkeEstablished(established)
+            }
+            IkeEvent::IkeRekeyed { replaced_by } => {
+                self.move_children(ike, replaced_by);
+                Event::IkeRekeyed { replaced_by }
+            }
+            IkeEvent::IkeClosed { reason } => {
+                self.outputs.push_back(Output::Event(ike, Event::IkeClosed { reason }));
+                self.ikes.remove(&ike);
+                for id in self.asked_of(ike) {
+                    self.fail(now, id, Some(ike), &DropReason::SetupFailed);
+                }
+                return;
+            }
+            IkeEvent::ChildInstalled(install) => return self.on_install(now, ike, *install),
+            IkeEvent::Needs { op, what: Request::Install(install), .. } => {
+                let installed = self.install(now, ike, *install);
+                let answer = installed.map_err(|_| InstallFailed);
+                // The step was asked for a moment ago.
+                let _ = self.endpoint.answer(now, op, Answer::Installed(answer));
+                return;
+            }
+            IkeEvent::ChildClosed { inbound, outbound, reason } => {
+                let (sent, received) = self.close(inbound);
+                Event::ChildClosed { inbound, outbound, reason, sent, received }
+            }
+            IkeEvent::ChildFailed { child, error } => {
+                let connection = self.ikes.get(&ike).map(|ike| ike.connection);
+                let failed: Vec<PolicyId> = self
+                    .protects
+                    .iter()
+                    .filter(|(_, protect)| protect.name == child && protect.connection == connection)
+                    .filter(|(_, protect)| matches!(protect.demand, Demand::Asked(_)))
+                    .map(|(id, _)| *id)
+                    .collect();
+                self.outputs.push_back(Output::Event(ike, Event::ChildFailed { child, error }));
+                for id in failed {
+                    self.fail(now, id, Some(ike), &DropReason::SetupFailed);
+                }
+                return;
+            }
+            IkeEvent::ChildMoved(update) => {
+                self.move_child(&update);
+                Event::ChildMoved(update)
+            }
+            IkeEvent::SpiReleased(spi) => {
+                self.sad.release(spi);
+                return;
+            }
+            IkeEvent::Needs { op, deadline, what } => Event::Needs { op, deadline, what },
+            IkeEvent::Exchange(trace) => Event::Exchange(trace),
+            IkeEvent::Keys(line) => Event::Keys(line),
+            // An event of a later endpoint that changes nothing here.
+            _ => return,
+        };
+        self.outputs.push_back(Output::Event(ike, event));
+    }
+
+    /// Policies whose set-up was asked of this IKE SA.
+    fn asked_of(&self, ike: IkeHandle) -> Vec<PolicyId> {
+        let asked = self.protects.iter().filter(|(_, protect)| protect.demand == Demand::Asked(ike));
+        asked.map(|(id, _)| *id).collect()
+    }
+
+    fn move_children(&mut self, old: IkeHandle, new: IkeHandle) {
+        if let Some(ike) = self.ikes.remove(&old) {
+            self.ikes.insert(new, Ike { connection: ike.connection, established: true });
+        }
+        for (_, child) in self.sad.iter_mut().filter(|(_, child)| child.ike == old) {
+            child.ike = new;
+        }
+        for protect in self.protects.values_mut() {
+            if protect.demand == Demand::Asked(old) {
+                protect.demand = Demand::Asked(new);
+            }
+        }
+    }
+
+    fn move_child(&mut self, update: &SaUpdate) {
+        let Some(child) = self.sad.lookup_mut(update.inbound) else { return };
+        if child.outbound.update(&update.outer).is_ok() {
+            child.path = Path::of(&update.outer);
+        }
+    }
+
+    fn on_install(&mut self, now: Instant, ike: IkeHandle, install: ChildInstall) {
+        let inbound = install.inbound.spi;
+        if let Err(error) = self.install(now, ike, install) {
+            let error = Box::new(error);
+            self.outputs.push_back(Output::Event(ike, Event::ChildRefused { inbound, error }));
+            // Where the endpoint cannot delete it now, its IKE SA is ending anyway.
+            let _ = self.endpoint.delete_child(now, ike, inbound);
+        }
+    }
+
+    /// Puts a Child SA into the databases, and sends what waited for it.
+    fn install(&mut self, now: Instant, ike: IkeHandle, install: ChildInstall) -> Result<(), SaError> {
+        let ChildInstall { child: name, inbound, outbound, replaces, outbound_use, suite, .. } = install;
+        let (spi, outbound_spi) = (inbound.spi, outbound.spi);
+        let path = Path::of(&outbound.outer);
+        let connection = self.ikes.get(&ike).map(|ike| ike.connection);
+        // With nothing to fall back on there is nothing to wait for.
+        let standby = outbound_use == OutboundUse::AfterFirstInbound && replaces.is_some();
+        let rng = self.endpoint.rng();
+        let child = Box::new(Child {
+            outbound: EspOutbound::new(&outbound, &self.provider, self.config.outer, rng)?,
+            inbound: EspInbound::new(&inbound, &self.provider)?,
+            local: inbound.local_selectors,
+            remote: inbound.remote_selectors,
+            path,
+            policy: inbound.policy,
+            standby,
+            replaces,
+            ike,
+            connection,
+            name,
+            suite,
+            inbound_life: LifetimeState::new(untimed(inbound.lifetimes), now),
+            outbound_life: LifetimeState::new(untimed(outbound.lifetimes), now),
+            low: false,
+        });
+        let event = ChildInstalled {
+            connection,
+            child: child.name.clone(),
+            inbound: spi,
+            outbound: outbound_spi,
+            replaces,
+            local: child.local.clone(),
+            remote: child.remote.clone(),
+            path,
+            suite: child.suite.clone(),
+        };
+        let policy = child.policy;
+        self.sad.insert(spi, child).map_err(|_| SaError::Direction)?;
+        self.outputs.push_back(Output::Event(ike, Event::ChildInstalled(Box::new(event))));
+        if let Some(protect) = policy.and_then(|id| self.protects.get_mut(&id)) {
+            protect.add(spi, standby);
+        }
+        if let Some(id) = policy {
+            self.flush(now, id, ike);
+        }
+        Ok(())
+    }
+
+    /// Sends what waited under a policy through the SA that has come.
+    fn flush(&mut self, now: Instant, id: PolicyId, ike: IkeHandle) {
+        let Some(protect) = self.protects.get_mut(&id) else { return };
+        let (packets, octets) = protect.queue.len();
+        let waiting = protect.queue.take();
+        protect.succeed();
+        let mut uncovered = 0;
+        for packet in waiting {
+            let (mut buf, ip) = packet.into_parts();
+            let flow = buf.get(ip.clone()).and_then(|packet| flow_of(packet).ok());
+            let carrier = flow.and_then(|(flow, _)| self.carrier(id, &flow));
+            let Some(spi) = carrier else {
+                uncovered += 1;
+                continue;
+            };
+            match self.seal(now, spi, &mut buf, ip) {
+                Ok(Verdict::Send { range, path, fields }) => {
+                    buf.truncate(range.end);
+                    buf.drain(..range.start);
+                    self.outputs.push_back(Output::Transmit { path, data: buf, fields });
+                }
+                Ok(_) => {}
+                Err(reason) => self.stats.drop_one(&reason),
+            }
+        }
+        if uncovered > 0 {
+            self.stats.drop_many(&DropReason::NotCovered, uncovered);
+            // The peer narrowed: the same question would get the same answer.
+            if let Some(protect) = self.protects.get_mut(&id) {
+                let until = protect.fail(now, &self.config.backoff);
+                let event = Event::QueueCleared { policy: id, packets, octets, until };
+                self.outputs.push_back(Output::Event(ike, event));
+            }
+        }
+    }
+
+    /// Takes a Child SA out of the databases. Returns what it carried, outbound and inbound.
+    fn close(&mut self, inbound: Spi) -> (Volume, Volume) {
+        let Some(child) = self.sad.remove(inbound) else {
+            self.sad.release(inbound);
+            return (Volume::default(), Volume::default());
+        };
+        self.chores.retain(|chore| chore.spi != inbound);
+        if let Some(protect) = child.policy.and_then(|id| self.protects.get_mut(&id)) {
+            protect.remove(inbound);
+            // Its successor need not stand by any more (RFC 7296 §2.8).
+            for spi in protect.sas.clone() {
+                let Some(successor) = self.sad.lookup_mut(spi) else { continue };
+                if successor.replaces == Some(inbound) && core::mem::take(&mut successor.standby) {
+                    protect.promote(spi);
+                }
+            }
+        }
+        let info = child.info();
+        (info.sent, info.received)
+    }
+}
