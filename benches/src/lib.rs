@@ -173,20 +173,24 @@ mod tests {
     }
 
     #[test]
-    fn half_the_work_is_half_the_share() {
-        let (mut half, mut whole) = (Spin(20_000, 0), Spin(40_000, 0));
-        let ratio = compare("spin", 0, &mut half, &mut whole);
-        // Wide, because a test is no place to measure in.
-        assert!((0.2..0.9).contains(&ratio.share), "{ratio:?}");
-        assert!(half.1 >= TURNS && half.1 == whole.1);
+    fn both_take_as_many_turns_and_are_prepared_for_each() {
+        let (mut raw, mut ours) = (Spin(100, 0), Spin(200, 0));
+        let ratio = compare("spin", 0, &mut raw, &mut ours);
+        assert!(ratio.raw > 0.0 && ratio.ours > 0.0 && ratio.share.is_finite(), "{ratio:?}");
+        assert!(raw.1 >= TURNS && raw.1 == ours.1);
     }
 
     #[test]
-    fn a_run_is_prepared_and_spare_packets_are_not_charged() {
+    fn the_median_does_not_heed_outliers() {
+        assert_eq!(median(vec![3.0, 1000.0, 1.0, 2.0, 2.5]), 2.5);
+        assert!(median(Vec::new()).is_nan());
+    }
+
+    #[test]
+    fn every_batch_is_prepared() {
         let mut spin = Spin(0, 0);
-        let time = timed(&mut spin, 5);
-        assert_eq!(spin.1, 3);
-        assert!(time < Duration::from_secs(1));
+        timed(&mut spin, 5);
+        assert_eq!(spin.1, 3, "five packets are three batches of two");
     }
 
     #[test]
