@@ -38,3 +38,29 @@ pub fn provider() -> CryptoProvider {
         verify: Cow::Borrowed(VERIFY),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use zeroize::ZeroizeOnDrop;
+
+    fn wiped_on_drop<T: ZeroizeOnDrop>() {}
+
+    /// The crates wipe their keys only under their feature `zeroize`: without it this does not compile.
+    #[test]
+    fn keyed_objects_are_wiped() {
+        wiped_on_drop::<aes_gcm::Aes128Gcm>();
+        wiped_on_drop::<aes_gcm::AesGcm<aes::Aes192, cipher::consts::U12>>();
+        wiped_on_drop::<aes_gcm::Aes256Gcm>();
+        wiped_on_drop::<aes::Aes128>();
+        wiped_on_drop::<aes::Aes192>();
+        wiped_on_drop::<aes::Aes256>();
+        // An HMAC has no mark of its own: it is two states of its hash, which are wiped.
+        wiped_on_drop::<sha2::Sha256>();
+        wiped_on_drop::<sha2::Sha384>();
+        wiped_on_drop::<sha2::Sha512>();
+        wiped_on_drop::<x25519_dalek::StaticSecret>();
+        wiped_on_drop::<x25519_dalek::SharedSecret>();
+        wiped_on_drop::<p256::SecretKey>();
+        wiped_on_drop::<p256::ecdh::SharedSecret>();
+    }
+}
