@@ -101,6 +101,9 @@ pub enum OutboundUse {
     /// From the first packet that arrives on the inbound SA, or when the SA it replaces is closed: the peer may
     /// not have the answer yet (RFC 7296 §2.8).
     AfterFirstInbound,
+    /// Never: both sides replaced the same SA at once, this one lost and is about to be deleted (RFC 7296 §2.8.1).
+    /// Packets may still come in on it.
+    Never,
 }
 
 /// A new Child SA: two directions, and what it replaces.

@@ -40,6 +40,10 @@ impl Stack {
         loop {
             self.stirred = false;
             self.drain(now);
+            // Behind the message that tells the peer of its side of the SA.
+            for (policy, ike) in core::mem::take(&mut self.served) {
+                self.flush(now, policy, ike);
+            }
             let supplied = self.supply_spis();
             let asked = self.ask(now);
             if !supplied && !asked && !self.stirred {
@@ -304,7 +308,7 @@ impl Stack {
         let path = Path::of(&outbound.outer);
         let connection = self.ikes.get(&ike).map(|ike| ike.connection);
         // With nothing to fall back on there is nothing to wait for.
-        let standby = outbound_use == OutboundUse::AfterFirstInbound && replaces.is_some();
+        let standby = outbound_use != OutboundUse::Now && replaces.is_some();
         let rng = self.endpoint.rng();
         let child = Box::new(Child {
             outbound: EspOutbound::new(&outbound, &self.provider, self.config.outer, rng)?,
@@ -334,15 +338,13 @@ impl Stack {
             path,
             suite: child.suite.clone(),
         };
-        let policy = child.policy;
+        let policy = child.policy.filter(|_| outbound_use != OutboundUse::Never);
         self.sad.insert(spi, child).map_err(|_| SaError::Direction)?;
         self.outputs.push_back(Output::Event(ike, Event::ChildInstalled(Box::new(event))));
         if let Some(protect) = policy.and_then(|id| self.protects.get_mut(&id)) {
             protect.add(spi, standby);
         }
-        if let Some(id) = policy {
-            self.flush(now, id, ike);
-        }
+        self.served.extend(policy.map(|id| (id, ike)));
         Ok(())
     }
 
@@ -391,8 +393,11 @@ impl Stack {
         self.chores.retain(|chore| chore.spi != inbound);
         if let Some(protect) = child.policy.and_then(|id| self.protects.get_mut(&id)) {
             protect.remove(inbound);
-            // Its successor need not stand by any more (RFC 7296 §2.8).
-            for spi in protect.sas.clone() {
+            // Its successor need not stand by any more (RFC 7296 §2.8), unless there is one that does not anyway.
+            let in_use = protect.sas.iter().any(|spi| {
+                self.sad.lookup(*spi).is_some_and(|other| other.replaces == Some(inbound) && !other.standby)
+            });
+            for spi in protect.sas.clone().into_iter().filter(|_| !in_use) {
                 let Some(successor) = self.sad.lookup_mut(spi) else { continue };
                 if successor.replaces == Some(inbound) && core::mem::take(&mut successor.standby) {
                     protect.promote(spi);

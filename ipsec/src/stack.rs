@@ -53,6 +53,8 @@ pub struct Stack {
     pub(crate) protects: BTreeMap<PolicyId, Protect>,
     pub(crate) ikes: BTreeMap<IkeHandle, Ike>,
     pub(crate) chores: Vec<Chore>,
+    /// Policies whose waiting packets can go, each with the IKE SA that made it so.
+    pub(crate) served: Vec<(PolicyId, IkeHandle)>,
     /// Whether there is something new to ask of the endpoint.
     pub(crate) stirred: bool,
     pub(crate) outputs: VecDeque<Output>,
@@ -111,6 +113,7 @@ impl Stack {
             protects: BTreeMap::new(),
             ikes: BTreeMap::new(),
             chores: Vec::new(),
+            served: Vec::new(),
             stirred: false,
             outputs: VecDeque::new(),
             deadline: None,

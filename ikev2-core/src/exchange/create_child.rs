@@ -312,7 +312,7 @@ impl Established {
             }
             // Ours is the redundant one: the peer's stands, and the peer deletes the old one.
             (Some(_), Some(Redundant::Ours)) => {
-                (OutboundUse::AfterFirstInbound, AfterInstall::Delete(spi, Ending::Redundant))
+                (OutboundUse::Never, AfterInstall::Delete(spi, Ending::Redundant))
             }
         };
         let keying = ChildKeying {

@@ -6,6 +6,7 @@ use core::net::{IpAddr, Ipv4Addr};
 use core::time::Duration;
 
 use ipsec::crypto::{Secret, Suite, rustcrypto};
+use ipsec::ike::query::IkeSaState;
 use ipsec::ike::{ChildConfig, ConnectionConfig, ConnectionId, Identity, Path, PeerIdentity, Transport};
 use ipsec::sa::Instant;
 use ipsec::wire::IpProtocol;
@@ -148,7 +149,7 @@ impl Pair {
         loop {
             match self.stacks[side].poll_output() {
                 Output::Transmit { path, data, fields } => {
-                    self.put(side, path, data, fields.traffic_class & 3)
+                    self.put(side, path, data, fields.traffic_class & 3);
                 }
                 Output::Event(_, event) => self.events[side].push(event),
                 Output::Timeout(at) => {
@@ -221,6 +222,11 @@ impl Pair {
         assert!(matches!(verdict, Verdict::Send { .. }), "{verdict:?}");
         self.settle();
         assert_eq!(self.inbox[1 - from].pop().as_deref(), Some(packet));
+    }
+
+    /// IKE SAs that can be used.
+    pub(crate) fn ikes(&self, side: usize) -> usize {
+        self.stacks[side].ike_sas().filter(|ike| ike.state == IkeSaState::Established).count()
     }
 
     pub(crate) fn count(&self, side: usize, what: impl Fn(&Event) -> bool) -> usize {
