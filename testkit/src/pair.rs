@@ -2,7 +2,7 @@
 //!
 //! Everything comes out of one seed: the same [`Setup`] and the same calls give the same datagrams, octet for octet.
 
-use alloc::collections::BTreeMap;
+use alloc::collections::{BTreeMap, BTreeSet};
 use core::net::{IpAddr, Ipv4Addr, SocketAddr};
 use core::time::Duration;
 use std::fs::File;
@@ -138,6 +138,8 @@ pub struct Node {
     rng: ChaCha20Rng,
     job_time: Duration,
     jobs: Vec<(Instant, OpId, Request)>,
+    /// Closed while they were being installed.
+    closed_early: BTreeSet<Spi>,
     timeout: Option<Instant>,
 }
 
@@ -213,6 +215,7 @@ impl Pair {
                 rng: rng(stream + 2),
                 job_time: host.job_time,
                 jobs: Vec::new(),
+                closed_early: BTreeSet::new(),
                 timeout: None,
             }
         };
@@ -388,7 +391,11 @@ impl Pair {
             }
             Event::ChildInstalled(install) => return node.install(*install),
             Event::ChildClosed { inbound, .. } => {
-                node.children.remove(&inbound);
+                let installed = node.children.remove(&inbound).is_some();
+                // It may be closed while it is still being installed.
+                if !installed {
+                    node.closed_early.insert(inbound);
+                }
             }
             Event::ChildMoved(update) => {
                 if let Some(child) = node.children.get_mut(&update.inbound) {
@@ -485,7 +492,9 @@ impl Node {
         match request.execute(&self.provider, &mut self.rng) {
             Ok(answer) => answer,
             Err(Request::Install(install)) => {
-                self.install(*install);
+                if !self.closed_early.remove(&install.inbound.spi) {
+                    self.install(*install);
+                }
                 Answer::Installed(Ok(()))
             }
             Err(other) => panic!("nobody can do {other:?}"),

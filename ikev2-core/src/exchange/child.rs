@@ -44,6 +44,18 @@ pub(crate) struct ChildSa {
     pub(crate) expires_at: Option<Instant>,
     /// The peer's own rekey of it, answered while ours was on its way.
     pub(crate) peer_rekey: Option<PeerRekey>,
+    /// The answer that made it, while the peer may not have it.
+    pub(crate) unheard: Option<Unheard>,
+}
+
+/// An answer of ours that the peer may not have yet: a request about the SA it makes would name an SPI that the peer
+/// does not know, and be taken for one about an SA that is gone (RFC 7296 §2.25).
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct Unheard {
+    /// The request's message id.
+    pub(crate) request: u32,
+    /// From then on it counts as heard: the peer would have asked for it again.
+    pub(crate) until: Instant,
 }
 
 /// What is being done to a Child SA.
@@ -356,6 +368,7 @@ pub(crate) fn make(
         rekey_at: soft,
         expires_at: config.lifetimes.hard.time.map(|time| cx.now + time),
         peer_rekey: None,
+        unheard: None,
     };
     let install =
         ChildInstall { child: config.name.clone(), inbound, outbound, replaces, outbound_use, suite };

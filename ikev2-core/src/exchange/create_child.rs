@@ -12,12 +12,12 @@ use ipsec_wire::ike::{
     ExchangeType, KeId, Notify, NotifyType, Payload, PayloadChain, PayloadType, ProtocolId,
 };
 
-use super::MAX_TASK_RETRIES;
 use super::child::{
-    Agreement, ChildKeying, ChildOffer, ChildPayloads, ChildPhase, ChildSa, Ending, PeerRekey, error_notify,
-    error_payload, ke_payload, make, notify, refusal,
+    Agreement, ChildKeying, ChildOffer, ChildPayloads, ChildPhase, ChildSa, Ending, PeerRekey, Unheard,
+    error_notify, error_payload, ke_payload, make, notify, refusal,
 };
 use super::task::{Continuation, Purpose, Task};
+use super::{ANSWER_GRACE, MAX_TASK_RETRIES};
 use crate::collide::{
     CollisionAnswer, Redundant, create_child_request, lower_nonce_pair_loses, rekey_child_request,
 };
@@ -492,7 +492,8 @@ impl Established {
         let outbound_use = if replaces.is_some() { OutboundUse::AfterFirstInbound } else { OutboundUse::Now };
         let made = make(cx, common, &agreement, spi, &keying, replaces, outbound_use);
         match made {
-            Ok((child, install)) => {
+            Ok((mut child, install)) => {
+                child.unheard = Some(Unheard { request: id, until: cx.now + ANSWER_GRACE });
                 let mut payloads = vec![agreement.answer_sa(spi), Payload::Nonce(nr.clone())];
                 if let (Some(method), Some(public)) = (method, &public) {
                     payloads.push(ke_payload(method, public));

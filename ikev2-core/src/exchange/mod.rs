@@ -17,3 +17,6 @@ pub(crate) const MAX_SET_UP_RETRIES: u8 = 6;
 
 /// How often a task is tried again after TEMPORARY_FAILURE (RFC 7296 §2.25).
 pub(crate) const MAX_TASK_RETRIES: u8 = 8;
+
+/// How long after an answer of ours the peer would have asked for it again, had it not come.
+pub(crate) const ANSWER_GRACE: core::time::Duration = core::time::Duration::from_secs(60);

@@ -243,7 +243,11 @@ impl Established {
         self.tasks = own;
         let mut tasks: Vec<Task> = Vec::from(tasks);
         tasks.extend(core::mem::take(&mut self.deferred).into_iter().filter(Task::is_about_children));
-        let children = core::mem::take(&mut self.children);
+        let mut children = core::mem::take(&mut self.children);
+        for child in children.values_mut() {
+            // The peer takes part in no rekey of the IKE SA while it waits for an answer (RFC 7296 §2.25.1).
+            child.unheard = None;
+        }
         cx.effects.push(Effect::Inherit { to, children, tasks });
         common.event(Event::IkeRekeyed { replaced_by: to });
         if we_delete {

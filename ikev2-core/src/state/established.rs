@@ -20,6 +20,7 @@ use crate::collide::{ChildActivity, IkeActivity};
 use crate::context::Cx;
 use crate::error::{Error, InvalidMessage};
 use crate::event::{CloseReason, Event, IkeEstablished};
+use crate::exchange::ANSWER_GRACE;
 use crate::exchange::child::{ChildPhase, ChildSa, error_payload};
 use crate::exchange::create_child::is_about_ike;
 use crate::exchange::rekey_ike::PeerIkeRekey;
@@ -165,6 +166,30 @@ impl Established {
         let path = self.reply_paths.remove(&id).unwrap_or(common.path);
         common.transmit_on(path, &datagrams);
         self.responses.answer(id, datagrams);
+        self.answered(cx.now, id);
+    }
+
+    /// The answer to this request has gone out, or again: the peer may not have it yet.
+    fn answered(&mut self, now: Instant, id: u32) {
+        for unheard in self.children.values_mut().filter_map(|child| child.unheard.as_mut()) {
+            if unheard.request == id {
+                unheard.until = now + ANSWER_GRACE;
+            }
+        }
+    }
+
+    /// A new request has come: the peer has every answer that its window made it wait for (RFC 7296 §2.3).
+    fn heard(&mut self, id: u32, window: u32) {
+        for child in self.children.values_mut() {
+            child.unheard =
+                child.unheard.filter(|unheard| id < unheard.request.saturating_add(window.max(1)));
+        }
+    }
+
+    /// Whether a request may name this child: the peer knows it.
+    fn may_name(&self, now: Instant, inbound: Spi) -> bool {
+        let unheard = self.children.get(&inbound).and_then(|child| child.unheard);
+        unheard.is_none_or(|unheard| unheard.until <= now)
     }
 
     /// Takes the next tasks, as many as there is room for (RFC 7296 §2.3).
@@ -174,6 +199,7 @@ impl Established {
             let idle = self.requests.len() == 0
                 && !self.jobs.values().any(|job| job.is_our_child_exchange() || job.is_our_ike_rekey());
             let exclusive_under_way = self.is_rekeying_ike()
+                || self.is_answering_ike_rekey()
                 || self.requests.iter().any(|sent| matches!(sent.purpose, Purpose::DeleteIke));
             if exclusive_under_way || !self.requests.room(ours) || (task.is_exclusive() && !idle) {
                 return;
@@ -185,6 +211,11 @@ impl Established {
 
     fn begin(&mut self, cx: &mut Cx<'_>, common: &mut Common, task: Task) {
         match task {
+            Task::RekeyChild { inbound, .. } | Task::DeleteChild { inbound, .. }
+                if !self.may_name(cx.now, inbound) =>
+            {
+                self.later(cx, common, task);
+            }
             Task::CreateChild { config, flow, retries } if self.phase == Phase::Open => {
                 self.begin_child(cx, common, config, None, flow, retries);
             }
@@ -222,13 +253,19 @@ impl Established {
             || self.requests.iter().any(|sent| matches!(sent.purpose, Purpose::RekeyIke(_)))
     }
 
+    /// Whether our answer to the peer's rekey of the IKE SA is being worked out: what we began now would be left
+    /// behind on the old one.
+    fn is_answering_ike_rekey(&self) -> bool {
+        self.jobs.values().any(|job| matches!(job, Continuation::IkeRespond(_)))
+    }
+
     /// What we are doing to the IKE SA as a whole.
     pub(crate) fn ike_activity(&self) -> IkeActivity {
         let child_request =
             |sent: &Sent<Purpose>| matches!(sent.purpose, Purpose::Child(_) | Purpose::DeleteChild(_));
         if self.phase != Phase::Open {
             IkeActivity::Closing
-        } else if self.is_rekeying_ike() {
+        } else if self.is_rekeying_ike() || self.is_answering_ike_rekey() {
             IkeActivity::Rekeying
         } else if self.requests.iter().any(child_request)
             || self.jobs.values().any(Continuation::is_our_child_exchange)
@@ -307,11 +344,13 @@ impl Established {
                 (Standing::New, _) => {
                     self.responses.begin(id);
                     self.reply_paths.insert(id, message.path);
+                    self.heard(id, common.connection.config.window);
                 }
                 (Standing::Answered, Some(datagrams)) => {
                     let path = message.path;
                     common.trace_sent(cx, header.exchange_type, true, id, "SK{..}", datagrams, true);
                     common.transmit_on(path, datagrams);
+                    self.answered(cx.now, id);
                     return Step::done(State::Established(self));
                 }
                 (Standing::Busy, _) => return Step::discard(State::Established(self), Discarded::Busy),
@@ -523,7 +562,13 @@ impl Established {
             }
         }
         if let Some(error) = self.retransmit(cx, common) {
-            return self.end(cx, common, CloseReason::Failed(Box::new(error)));
+            let reason = match self.phase {
+                // It was only to be told that this one is over; it may have known.
+                Phase::Replaced => CloseReason::Rekeyed,
+                Phase::Redundant => CloseReason::Redundant,
+                Phase::Open | Phase::Deleting => CloseReason::Failed(Box::new(error)),
+            };
+            return self.end(cx, common, reason);
         }
         self.pump(cx, common);
         State::Established(self)
