@@ -1,0 +1,284 @@
+//! An endpoint against a peer that has the right keys and no manners.
+//!
+//! Two endpoints with a NO-SECURITY provider; the input says which of them is attacked and what happens: true messages
+//! delivered or lost, forged ones with valid integrity, raw ones, commands, time.
+#![no_main]
+
+use std::collections::VecDeque;
+use std::time::Duration;
+
+use ikev2_core::crypt::SkProtection;
+use ikev2_core::keys::{IkeSuite, SkKeys};
+use ikev2_core::{
+    ChildConfig, ConnectionConfig, ConnectionId, Endpoint, EndpointConfig, Event, Identity, IkeHandle,
+    IkeSaState, Input, KeyLogLine, Output, Path, PeerIdentity,
+};
+use ipsec_crypto::{Secret, Suite};
+use ipsec_sa::{Instant, Role};
+use ipsec_wire::ike::{EncrId, ExchangeType, Flags, KeId, MessageBuilder, PayloadType, PrfId};
+use ipsec_wire::{IkeSpi, Limits};
+use libfuzzer_sys::fuzz_target;
+use rand_chacha::ChaCha20Rng;
+use rand_chacha::rand_core::SeedableRng;
+
+struct Host {
+    endpoint: Endpoint,
+    out: VecDeque<Vec<u8>>,
+    keys: Vec<Keys>,
+    children: i64,
+}
+
+/// The keys of one IKE SA as its key log tells them.
+struct Keys {
+    spi_i: IkeSpi,
+    spi_r: IkeSpi,
+    ei: Vec<u8>,
+    er: Vec<u8>,
+}
+
+impl Keys {
+    fn read(line: &str) -> Option<Self> {
+        let mut fields = line.split(',');
+        let mut hex = || unhex(fields.next()?);
+        let spi = |octets: Vec<u8>| Some(IkeSpi(octets.try_into().ok()?));
+        Some(Self { spi_i: spi(hex()?)?, spi_r: spi(hex()?)?, ei: hex()?, er: hex()? })
+    }
+
+    /// A message from the other side of `victim`, under valid integrity.
+    fn forge(&self, to: Role, request: &Forged<'_>) -> Option<Vec<u8>> {
+        let provider = testkit::insecure::provider();
+        let suite = IkeSuite {
+            encr: provider.encr(EncrId::AES_GCM_16)?,
+            key_len: self.ei.len().checked_sub(4)?,
+            prf: provider.prf(PrfId::HMAC_SHA2_256)?,
+            integ: None,
+            ke: KeId::CURVE25519,
+        };
+        let none = || Secret::new(&[]);
+        let keys = SkKeys {
+            d: none(),
+            ai: none(),
+            ar: none(),
+            ei: Secret::new(&self.ei),
+            er: Secret::new(&self.er),
+            pi: none(),
+            pr: none(),
+        };
+        let from = match to {
+            Role::Initiator => Role::Responder,
+            Role::Responder => Role::Initiator,
+        };
+        let mut protection = SkProtection::new(&suite, &keys, from).ok()?;
+        let mut flags = if from == Role::Initiator { Flags::INITIATOR.0 } else { 0 };
+        if request.response {
+            flags |= Flags::RESPONSE.0;
+        }
+        let builder =
+            MessageBuilder::new(self.spi_i, self.spi_r, request.exchange, Flags(flags), request.message_id);
+        let mut rng = ChaCha20Rng::seed_from_u64(5);
+        protection.seal_chain(builder, request.first, request.chain, &mut rng).ok()
+    }
+}
+
+struct Forged<'a> {
+    exchange: ExchangeType,
+    response: bool,
+    message_id: u32,
+    first: PayloadType,
+    chain: &'a [u8],
+}
+
+fn unhex(text: &str) -> Option<Vec<u8>> {
+    let digits = text.as_bytes();
+    digits.chunks(2).map(|pair| u8::from_str_radix(std::str::from_utf8(pair).ok()?, 16).ok()).collect()
+}
+
+impl Host {
+    fn new(side: u8) -> Self {
+        let address = |side: u8| std::net::IpAddr::from([192, 0, 2, 1 + side]);
+        let net = |side: u8| format!("10.{}.0.0/24", 1 + side).parse().unwrap();
+        let name = |side: u8| format!("{}.test", char::from(b'a' + side)).parse::<Identity>().unwrap();
+        let mut config = EndpointConfig::default();
+        config.key_log = true;
+        config.max_half_open = 8;
+        config.max_half_open_per_source = 8;
+        let rng = Box::new(ChaCha20Rng::seed_from_u64(u64::from(side)));
+        let mut endpoint = Endpoint::new(config, testkit::insecure::provider(), rng, Instant::ZERO);
+        let child = ChildConfig::tunnel(
+            "net",
+            vec![net(side)],
+            vec![net(1 - side)],
+            vec![Suite::esp("aes256gcm16").unwrap(), Suite::esp("aes128gcm16-x25519").unwrap()],
+        );
+        let connection = ConnectionConfig::psk(
+            "peer",
+            name(side),
+            PeerIdentity::Exactly(name(1 - side)),
+            Secret::new(b"swordfish"),
+            vec![Suite::ike("aes256gcm16-prfsha256-x25519-ecp256").unwrap()],
+        )
+        .between(address(side), address(1 - side))
+        .with_child(child);
+        endpoint.add_connection(connection).unwrap();
+        Self { endpoint, out: VecDeque::new(), keys: Vec::new(), children: 0 }
+    }
+
+    fn drain(&mut self) {
+        for _ in 0..10_000 {
+            match self.endpoint.poll_output() {
+                Output::Transmit { data, .. } => {
+                    // What is sent is well formed.
+                    ipsec_wire::ike::MessageView::parse(&data, &Limits::default()).unwrap();
+                    self.out.push_back(data);
+                }
+                Output::Event(_, Event::Keys(KeyLogLine::Ikev2(line))) => {
+                    self.keys.push(Keys::read(&line).expect("a key log line"));
+                }
+                Output::Event(_, Event::ChildInstalled(_)) => self.children += 1,
+                Output::Event(_, Event::ChildClosed { .. }) => {
+                    self.children -= 1;
+                    assert!(self.children >= 0, "a child closed twice");
+                }
+                Output::Event(..) => {}
+                Output::Timeout(_) => return,
+            }
+        }
+        panic!("outputs without end");
+    }
+
+    fn input(&mut self, now: Instant, side: u8, data: &mut [u8]) -> bool {
+        let at = |side: u8| (std::net::IpAddr::from([192, 0, 2, 1 + side]), 500).into();
+        let path = Path::udp(at(side), at(1 - side));
+        let taken = self.endpoint.handle_input(Input::Datagram { now, path, ecn: 0, data }).is_ok();
+        self.drain();
+        taken
+    }
+
+    fn established(&self) -> Vec<IkeHandle> {
+        let up = self.endpoint.ike_sas().filter(|info| info.state == IkeSaState::Established);
+        up.map(|info| info.handle).collect()
+    }
+
+    fn snapshot(&self) -> String {
+        self.endpoint
+            .ike_sas()
+            .filter(|info| info.state == IkeSaState::Established)
+            .map(|info| format!("{info:?}\n"))
+            .collect()
+    }
+}
+
+struct Bytes<'a>(&'a [u8]);
+
+impl<'a> Bytes<'a> {
+    fn octet(&mut self) -> Option<u8> {
+        let (&first, rest) = self.0.split_first()?;
+        self.0 = rest;
+        Some(first)
+    }
+
+    fn take(&mut self) -> &'a [u8] {
+        let len = usize::from(self.octet().unwrap_or(0)) * 2;
+        let (head, rest) = self.0.split_at(len.min(self.0.len()));
+        self.0 = rest;
+        head
+    }
+}
+
+fuzz_target!(|data: &[u8]| {
+    let mut input = Bytes(data);
+    let Some(start) = input.octet() else { return };
+    let victim = start & 1;
+    let mut hosts = [Host::new(0), Host::new(1)];
+    let mut now = Instant::from_secs(1);
+    let initiator = usize::from(start >> 1 & 1);
+    hosts[initiator].endpoint.connect(now, ConnectionId(0), Some(0), None).unwrap();
+    hosts[initiator].drain();
+    // How many true datagrams are exchanged before the trouble begins.
+    for _ in 0..(start >> 2 & 7) {
+        for side in [0u8, 1] {
+            while let Some(mut data) = hosts[usize::from(side)].out.pop_front() {
+                hosts[usize::from(1 - side)].input(now, 1 - side, &mut data);
+            }
+        }
+    }
+    let role = |victim: u8| if usize::from(victim) == initiator { Role::Initiator } else { Role::Responder };
+    for _ in 0..64 {
+        let Some(op) = input.octet() else { break };
+        let host = &mut hosts[usize::from(victim)];
+        match op & 7 {
+            // Forged, with valid integrity. A rekeyed IKE SA may have the roles the other way round.
+            0 | 1 | 2 => {
+                let exchange = ExchangeType([34, 35, 36, 37, 43, 44, 38, 36][usize::from(op >> 3 & 7)]);
+                let shape = input.octet().unwrap_or(0);
+                let first = PayloadType(input.octet().unwrap_or(0));
+                let chain = input.take();
+                let forged = Forged {
+                    exchange,
+                    response: shape & 1 == 1,
+                    message_id: u32::from(shape >> 1 & 15),
+                    first,
+                    chain,
+                };
+                let to = if shape & 0x20 == 0 { role(victim) } else { role(1 - victim) };
+                let Some(keys) = host.keys.len().checked_sub(1 + usize::from(shape >> 6)) else { continue };
+                let Some(mut message) = host.keys[keys].forge(to, &forged) else { continue };
+                host.input(now, victim, &mut message);
+            }
+            // Raw, or with the SPIs of a true one: nothing established may change.
+            3 => {
+                let mut message = input.take().to_vec();
+                if let (true, Some(keys)) = (op & 8 != 0 && message.len() >= 28, host.keys.last()) {
+                    message[..8].copy_from_slice(&keys.spi_i.0);
+                    message[8..16].copy_from_slice(&keys.spi_r.0);
+                    message[17] = 0x20;
+                    let len = u32::try_from(message.len()).unwrap();
+                    message[24..28].copy_from_slice(&len.to_be_bytes());
+                }
+                let before = host.snapshot();
+                host.input(now, victim, &mut message);
+                assert_eq!(host.snapshot(), before);
+            }
+            4 => {
+                now += Duration::from_millis(u64::from(op >> 3) * u64::from(op >> 3) * 997);
+                for host in &mut hosts {
+                    let _ = host.endpoint.handle_input(Input::Timeout(now));
+                    host.drain();
+                }
+            }
+            5 => {
+                let up = host.established();
+                let Some(&ike) = up.last() else { continue };
+                let child =
+                    host.endpoint.ike_sas().flat_map(|info| info.children).next().map(|child| child.inbound);
+                let endpoint = &mut host.endpoint;
+                let _ = match (op >> 3 & 7, child) {
+                    (0, Some(child)) => endpoint.rekey_child(now, ike, child),
+                    (1, Some(child)) => endpoint.delete_child(now, ike, child),
+                    (2, _) => endpoint.rekey_ike(now, ike),
+                    (3, _) => endpoint.check_liveness(now, ike),
+                    (4, _) => endpoint.create_child(now, ike, 0, None),
+                    (5, _) => endpoint.delete_ike(now, ike),
+                    (_, _) => endpoint.connect(now, ConnectionId(0), Some(0), None).map(|_| ()),
+                };
+                host.drain();
+            }
+            // True datagrams: from the victim, to the victim; every other one may be lost.
+            6 => {
+                let lose = op & 8 != 0;
+                for side in [victim, 1 - victim] {
+                    let waiting: Vec<_> = hosts[usize::from(side)].out.drain(..).collect();
+                    for (index, mut data) in waiting.into_iter().enumerate() {
+                        if !(lose && index % 2 == 0) {
+                            hosts[usize::from(1 - side)].input(now, 1 - side, &mut data);
+                        }
+                    }
+                }
+            }
+            _ => hosts[usize::from(1 - victim)].out.clear(),
+        }
+        for host in &hosts {
+            assert!(host.endpoint.ike_sas().count() <= 8 + 64 * 2, "IKE SAs without bound");
+        }
+    }
+});
