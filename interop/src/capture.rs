@@ -10,6 +10,9 @@ use std::time::Instant;
 use crate::netns;
 use crate::process::{self, POLL};
 
+/// The name of the capture in a case's folder.
+pub(crate) const CAPTURE: &str = "outer.pcap";
+
 /// A running capture; dropping it ends tcpdump, which leaves the file complete.
 #[derive(Debug)]
 pub(crate) struct Capture {
@@ -17,13 +20,13 @@ pub(crate) struct Capture {
 }
 
 impl Capture {
-    /// Captures `interface` of the namespace `namespace` into `outer.pcap` in `dir`.
+    /// Captures `interface` of the namespace `namespace` into [`CAPTURE`] in `dir`.
     pub(crate) fn start(namespace: &str, interface: &str, dir: &Path) -> Result<Self, String> {
         let messages = dir.join("tcpdump.out");
         let output = File::create(&messages).map_err(|error| error.to_string())?;
         let child = netns::inside(namespace, "tcpdump")
             .args(["--immediate-mode", "-Z", "root", "-n", "-U", "-s0", "-i", interface, "-w"])
-            .arg(dir.join("outer.pcap"))
+            .arg(dir.join(CAPTURE))
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(output)

@@ -1,5 +1,7 @@
 //! What a case is.
 
+use crate::driver::Ours;
+use crate::scenario::Scenario;
 use crate::strongswan::Settings;
 
 /// One row of the table.
@@ -18,4 +20,29 @@ pub(crate) struct Case {
 pub(crate) enum Kind {
     /// Two strongSwans with each other: shows that namespaces, configuration and traffic work without us.
     Harness(Settings),
+    /// Our stack and a strongSwan.
+    Peer(Scenario),
+    /// The tunnel example and tshark.
+    Example,
+}
+
+/// Proposals in the notation that both sides share.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Suites {
+    /// For the IKE SA.
+    pub(crate) ike: &'static str,
+    /// For the Child SA.
+    pub(crate) esp: &'static str,
+}
+
+impl Suites {
+    /// Our configuration.
+    pub(crate) const fn ours(self) -> Ours {
+        Ours::new(self.ike, self.esp)
+    }
+
+    /// The peer's.
+    pub(crate) const fn theirs(self) -> Settings {
+        Settings::new(self.ike, self.esp)
+    }
 }

@@ -3,12 +3,19 @@
 //! `cargo run --release -p interop` runs every case of the table and exits with 0 only when all pass. It
 //! needs root, for network namespaces, and exits with 2 when it or a package is missing.
 
+extern crate alloc;
+
 mod capture;
 mod case;
+mod driver;
+mod example;
 mod harness;
+mod icmp;
 mod netns;
+mod oracle;
 mod process;
 mod runner;
+mod scenario;
 mod strongswan;
 mod table;
 

@@ -4,11 +4,11 @@
 //! Names carry the process id of the run, so that runs beside each other do not meet and what a crashed run
 //! left behind is recognised and removed by the next one.
 
+use core::net::Ipv4Addr;
+use core::sync::atomic::{AtomicU32, Ordering};
 use std::fs;
-use std::net::Ipv4Addr;
 use std::path::Path;
 use std::process::Command;
-use std::sync::atomic::{AtomicU32, Ordering};
 
 use crate::process::{self, checked};
 

@@ -12,7 +12,7 @@ pub(crate) const POLL: Duration = Duration::from_millis(25);
 
 /// Runs `command` to its end and hands back what it wrote, or why it failed.
 pub(crate) fn checked(command: &mut Command) -> Result<String, String> {
-    let shown = format!("{command:?}");
+    let shown = shown(command);
     let output = command
         .stdin(std::process::Stdio::null())
         .output()
@@ -23,6 +23,12 @@ pub(crate) fn checked(command: &mut Command) -> Result<String, String> {
     }
     let stderr = String::from_utf8_lossy(&output.stderr);
     Err(format!("{shown}: {}\n{}{}", output.status, stdout, stderr))
+}
+
+/// The command as one would type it, without its environment.
+pub(crate) fn shown(command: &Command) -> String {
+    let words = core::iter::once(command.get_program()).chain(command.get_args());
+    words.map(|word| word.to_string_lossy()).collect::<Vec<_>>().join(" ")
 }
 
 /// Waits for `child` until `limit` is over; `None` when it still runs then.

@@ -1,18 +1,27 @@
 //! Runs the cases, several beside each other, and prints the table.
 
 use core::sync::atomic::{AtomicUsize, Ordering};
-use std::fs;
+use core::time::Duration;
+use std::fs::{self, File};
 use std::path::{Path, PathBuf};
-use std::process::ExitCode;
+use std::process::{ExitCode, Stdio};
 use std::sync::mpsc;
 use std::thread;
 use std::time::Instant;
 
-use crate::capture::Capture;
+use crate::capture::{CAPTURE, Capture};
 use crate::case::{Case, Kind};
-use crate::netns::{self, B, Network};
-use crate::{harness, process};
+use crate::driver::Driver;
+use crate::netns::{self, A, B, Network};
+use crate::oracle::{self, Dissection};
+use crate::scenario::Bench;
+use crate::strongswan::{Charon, Vici};
+use crate::{example, harness, process};
 
+/// How long our side of a case may take in all, before it counts as stuck.
+const CASE_LIMIT: Duration = Duration::from_secs(300);
+/// Where our side leaves why it failed.
+const REASON: &str = "reason";
 /// How many lines of each log a failure prints.
 const TAIL: usize = 60;
 
@@ -93,14 +102,67 @@ fn run_case(case: &Case, dir: &Path) -> Result<(), String> {
             let _capture = Capture::start(&network.b, B.interface, dir)?;
             harness::run(settings, &network, dir)
         }
+        Kind::Peer(scenario) => {
+            {
+                let network = Network::create()?;
+                let _capture = Capture::start(&network.b, B.interface, dir)?;
+                let _peer = Charon::start(&scenario.theirs, &network.b, (B, A), dir)?;
+                run_our_side(case.name, &network, dir)?;
+            }
+            // The capture is complete now. An IKE SA that never stood has left no keys.
+            let keys = fs::read_to_string(dir.join(oracle::IKE_TABLE)).unwrap_or_default();
+            if keys.is_empty() {
+                Ok(())
+            } else {
+                Dissection::of(&dir.join(CAPTURE), dir, "icmp")?.ensure_clean()
+            }
+        }
+        Kind::Example => example::run(dir),
     }
 }
 
-/// Our side of a case, inside our namespace.
-pub(crate) fn our_side(cases: &[Case], name: &str, _dir: &Path, _peer_namespace: &str) -> ExitCode {
-    match cases.iter().find(|case| case.name == name) {
-        Some(_) => ExitCode::SUCCESS,
-        None => ExitCode::from(2),
+/// Starts this program in our namespace for our side of the case, and waits for what it says.
+fn run_our_side(name: &str, network: &Network, dir: &Path) -> Result<(), String> {
+    let program = std::env::current_exe().map_err(|error| error.to_string())?;
+    let log = File::create(dir.join("our.log")).map_err(|error| error.to_string())?;
+    let mut child = netns::inside(&network.a, program)
+        .args(["case", name, "--peer-namespace", &network.b, "--dir"])
+        .arg(dir)
+        .stdin(Stdio::null())
+        .stderr(log.try_clone().map_err(|error| error.to_string())?)
+        .stdout(log)
+        .spawn()
+        .map_err(|error| format!("our side does not start: {error}"))?;
+    let status = process::wait(&mut child, CASE_LIMIT)?;
+    process::stop(&mut child);
+    match status {
+        Some(status) if status.success() => Ok(()),
+        Some(status) => match fs::read_to_string(dir.join(REASON)) {
+            Ok(reason) => Err(reason),
+            Err(_) => Err(format!("our side ended without a word: {status}")),
+        },
+        None => Err(format!("our side is not done after {} s", CASE_LIMIT.as_secs())),
+    }
+}
+
+/// Our side of a case, inside our namespace: this process was started by [`run_our_side`].
+pub(crate) fn our_side(cases: &[Case], name: &str, dir: &Path, peer_namespace: &str) -> ExitCode {
+    let outcome = match cases.iter().find(|case| case.name == name).map(|case| &case.kind) {
+        Some(Kind::Peer(scenario)) => Driver::new(scenario.ours, dir).and_then(|us| {
+            let mut bench = Bench { us, peer: Vici::new(dir), peer_namespace: peer_namespace.to_owned() };
+            let outcome = (scenario.run)(&mut bench);
+            bench.us.print_stats();
+            outcome
+        }),
+        _ => Err(format!("no case {name} has a side of ours")),
+    };
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(reason) => {
+            println!("{reason}");
+            let _ = fs::write(dir.join(REASON), reason);
+            ExitCode::FAILURE
+        }
     }
 }
 
@@ -167,6 +229,7 @@ fn print_logs(dir: &Path) {
         ("the peer's log", "charon.log"),
         ("the other peer's log", "a/charon.log"),
         ("the peer's output", "charon.out"),
+        ("the example", "example.log"),
     ] {
         let tail = process::tail(&dir.join(file), TAIL);
         if !tail.is_empty() {

@@ -28,7 +28,7 @@ pub(crate) const CONNECTION: &str = "peer";
 pub(crate) const CHILD: &str = "net";
 
 /// What a case sets in the peer's configuration.
-#[derive(Clone, Debug)]
+#[derive(Clone, Copy, Debug)]
 pub(crate) struct Settings {
     /// IKE proposals in strongSwan's notation.
     pub(crate) proposals: &'static str,
@@ -46,6 +46,21 @@ impl Settings {
     /// A connection with these proposals and the usual pre-shared key.
     pub(crate) const fn new(proposals: &'static str, esp_proposals: &'static str) -> Self {
         Settings { proposals, esp_proposals, secret: "swordfish", connection: &[], charon: &[] }
+    }
+
+    /// The same with another pre-shared key.
+    pub(crate) const fn secret(self, secret: &'static str) -> Self {
+        Settings { secret, ..self }
+    }
+
+    /// The same with further settings of the connection.
+    pub(crate) const fn connection(self, connection: &'static [&'static str]) -> Self {
+        Settings { connection, ..self }
+    }
+
+    /// The same with further settings of the daemon.
+    pub(crate) const fn charon(self, charon: &'static [&'static str]) -> Self {
+        Settings { charon, ..self }
     }
 
     fn strongswan_conf(&self, dir: &Path) -> String {
@@ -251,6 +266,12 @@ impl Vici {
     pub(crate) fn sas(&self) -> Result<Sas, String> {
         checked(&mut self.swanctl(&["--list-sas"])).map(|text| Sas::parse(&text))
     }
+
+    /// How often `text` stands in charon's log.
+    pub(crate) fn log_count(&self, text: &str) -> usize {
+        let log = fs::read(self.dir.join("charon.log")).unwrap_or_default();
+        String::from_utf8_lossy(&log).lines().filter(|line| line.contains(text)).count()
+    }
 }
 
 /// swanctl is in a folder that root's search path may lack.
@@ -310,7 +331,7 @@ impl Sas {
     ///     in  c53e5bf1,      0 bytes,     0 packets
     ///     out c9d4c3a5,      0 bytes,     0 packets
     /// ```
-    fn parse(text: &str) -> Self {
+    pub(crate) fn parse(text: &str) -> Self {
         let mut sas = Sas::default();
         let mut in_ike = false;
         let mut in_child = false;
