@@ -1,15 +1,20 @@
-//! One key epoch of an IKE SA: its SPIs, algorithms and keys, and messages sealed and opened under them.
+//! One key epoch of an IKE SA: its SPIs, algorithms and keys, and messages sealed and opened under them, whole or in
+//! fragments.
 
+use alloc::borrow::Cow;
 use alloc::string::String;
 use alloc::vec;
+use alloc::vec::Vec;
 
 use ipsec_crypto::CryptoError;
 use ipsec_sa::Role;
-use ipsec_wire::IkeSpi;
-use ipsec_wire::ike::{ExchangeType, Flags, MessageBuilder, Payload};
+use ipsec_wire::ike::{ExchangeType, Flags, Header, MessageBuilder, Payload, PayloadType, emit_chain};
+use ipsec_wire::{IkeSpi, Limits};
 use rand_core::CryptoRng;
+use zeroize::Zeroizing;
 
-use crate::crypt::{Opened, SkError, SkProtection};
+use crate::crypt::SkProtection;
+use crate::exchange::fragment::{MAX_FRAGMENTS, Reassembly};
 use crate::exchange::window::Datagrams;
 use crate::keys::{IkeSuite, SkKeys};
 
@@ -24,7 +29,19 @@ pub(crate) struct Channel {
     /// The suite as a proposal string.
     pub(crate) text: String,
     pub(crate) keys: SkKeys,
+    /// The largest message that goes whole, where both sides do fragmentation (RFC 7383 §2.3).
+    pub(crate) fragment_len: Option<usize>,
     protection: SkProtection,
+    reassembly: Reassembly,
+}
+
+/// An authentic message, or a piece of one.
+#[derive(Debug)]
+pub(crate) enum Inner<'d> {
+    /// All its payloads, and where they stood (0 when they were put together).
+    Whole { first: PayloadType, octets: Cow<'d, [u8]>, offset: usize },
+    /// A piece of this number; more are missing.
+    Piece(u16),
 }
 
 impl Channel {
@@ -37,10 +54,11 @@ impl Channel {
         keys: SkKeys,
     ) -> Result<Self, CryptoError> {
         let protection = SkProtection::new(&suite, &keys, role)?;
-        Ok(Self { spi_i, spi_r, role, suite, text, keys, protection })
+        let reassembly = Reassembly::default();
+        Ok(Self { spi_i, spi_r, role, suite, text, keys, fragment_len: None, protection, reassembly })
     }
 
-    /// A whole protected message, as the datagrams it travels in.
+    /// A protected message, as the datagrams it travels in.
     pub(crate) fn seal(
         &mut self,
         exchange: ExchangeType,
@@ -56,12 +74,59 @@ impl Channel {
         if response {
             flags |= Flags::RESPONSE.0;
         }
-        let builder = MessageBuilder::new(self.spi_i, self.spi_r, exchange, Flags(flags), message_id);
-        Ok(vec![self.protection.seal(builder, inner, rng)?])
+        let (spi_i, spi_r) = (self.spi_i, self.spi_r);
+        let builder = || MessageBuilder::new(spi_i, spi_r, exchange, Flags(flags), message_id);
+        let (first, chain) = emit_chain(inner);
+        let chain = Zeroizing::new(chain);
+        let too_long = |limit: &usize| self.protection.sealed_len(chain.len()) > *limit;
+        let Some(limit) = self.fragment_len.filter(too_long) else {
+            return Ok(vec![self.protection.seal_chain(builder(), first, &chain, rng)?]);
+        };
+        let room = self.protection.fragment_room(limit).ok_or(CryptoError::BufferLength { actual: limit })?;
+        let total = u16::try_from(chain.len().div_ceil(room)).unwrap_or(u16::MAX);
+        if total > MAX_FRAGMENTS {
+            return Err(CryptoError::BufferLength { actual: chain.len() });
+        }
+        let mut datagrams = Vec::with_capacity(usize::from(total));
+        for (number, piece) in (1..=total).zip(chain.chunks(room)) {
+            let first = if number == 1 { first } else { PayloadType::NONE };
+            datagrams.push(self.protection.seal_fragment(builder(), first, (number, total), piece, rng)?);
+        }
+        Ok(datagrams)
     }
 
-    /// Checks and decrypts a message in place.
-    pub(crate) fn open(&self, message: &mut [u8]) -> Result<Opened, SkError> {
-        self.protection.open(message)
+    /// Checks and decrypts a message, or a piece of one, in place. `None`: the integrity check does not hold, or it is
+    /// no such message; nothing has changed.
+    pub(crate) fn open<'d>(&mut self, header: &Header, data: &'d mut [u8]) -> Option<Inner<'d>> {
+        let key = (header.flags.is_response(), header.message_id);
+        let fragment = ipsec_wire::ike::MessageView::parse(data, &Limits::DEFAULT).ok()?.fragment().is_some();
+        if !fragment {
+            let opened = self.protection.open(data).ok()?;
+            self.reassembly.forget(key);
+            let octets = data.get(opened.plaintext.clone())?;
+            return Some(Inner::Whole {
+                first: opened.first,
+                octets: Cow::Borrowed(octets),
+                offset: opened.plaintext.start,
+            });
+        }
+        // Not agreed on, not taken (RFC 7383 §2.3).
+        self.fragment_len?;
+        let opened = self.protection.open_fragment(data).ok()?;
+        let octets = data.get(opened.plaintext.clone())?;
+        let whole = self.reassembly.add(key, (opened.number, opened.total), opened.first, octets);
+        Some(match whole {
+            Some(mut whole) => Inner::Whole {
+                first: whole.first,
+                octets: Cow::Owned(core::mem::take(&mut *whole.octets)),
+                offset: 0,
+            },
+            None => Inner::Piece(opened.number),
+        })
+    }
+
+    /// Pieces of this message need not be kept any longer.
+    pub(crate) fn forget_pieces(&mut self, response: bool, message_id: u32) {
+        self.reassembly.forget((response, message_id));
     }
 }

@@ -73,6 +73,9 @@ pub struct EndpointConfig {
     pub stateless_replies_per_second: u32,
     /// Caps on what one message may count.
     pub limits: Limits,
+    /// Messages that would make a larger IP packet go in fragments, where the peer can (RFC 7383); `None`: never, and
+    /// the peer is not told that we can.
+    pub fragment_size: Option<usize>,
     /// Octets of nonce to send: 16..=256, and at least half the PRF's key (RFC 7296 §2.10).
     pub nonce_len: usize,
     /// Emit [`crate::event::Event::Exchange`] for each message.
@@ -95,10 +98,21 @@ impl Default for EndpointConfig {
             hint_grace: Duration::from_secs(3),
             stateless_replies_per_second: 50,
             limits: Limits::default(),
+            // What every IPv6 link carries, and nearly every IPv4 path.
+            fragment_size: Some(1280),
             nonce_len: 32,
             trace: false,
             key_log: false,
         }
+    }
+}
+
+impl EndpointConfig {
+    /// The largest IKE message in one datagram on this path.
+    pub(crate) fn fragment_len(&self, path: &Path) -> Option<usize> {
+        let ip = if path.remote.is_ipv4() { 20 } else { 40 };
+        // UDP header and non-ESP marker.
+        self.fragment_size.map(|size| size.saturating_sub(ip + 8 + 4))
     }
 }
 

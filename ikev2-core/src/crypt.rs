@@ -15,13 +15,17 @@ use ipsec_crypto::{AeadKey, CipherKey, CryptoError, MacKey, Secret};
 use ipsec_sa::Role;
 use ipsec_wire::Limits;
 use ipsec_wire::ike::{
-    MessageBuilder, MessageView, PAYLOAD_HEADER_LEN, Payload, PayloadType, SkBody, emit_chain,
+    Header, MessageBuilder, MessageView, PAYLOAD_HEADER_LEN, Payload, PayloadType, SkBody, SkfBody, SkfView,
+    emit_chain,
 };
 use rand_core::CryptoRng;
 use thiserror::Error;
 use zeroize::Zeroizing;
 
 use crate::keys::{IkeSuite, SkKeys};
+
+/// Generic header, fragment number and total (RFC 7383 §2.5).
+const FRAGMENT_HEADER_LEN: usize = PAYLOAD_HEADER_LEN + 4;
 
 /// The longest nonce of a combined mode: salt and IV together.
 const MAX_NONCE: usize = 16;
@@ -56,6 +60,19 @@ pub struct Opened {
     /// Type of the first payload inside.
     pub first: PayloadType,
     /// Where the payloads stand in the message, padding left out.
+    pub plaintext: Range<usize>,
+}
+
+/// A fragment that was opened in place.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct OpenedFragment {
+    /// Type of the first payload inside; of a meaning in fragment 1 alone.
+    pub first: PayloadType,
+    /// Which fragment, from 1.
+    pub number: u16,
+    /// How many there are.
+    pub total: u16,
+    /// Where the piece of the payloads stands in the message, padding left out.
     pub plaintext: Range<usize>,
 }
 
@@ -114,7 +131,7 @@ impl SkProtection {
     /// Octets of a protected message with `inner_len` octets of payloads and nothing in the clear.
     #[must_use]
     pub fn sealed_len(&self, inner_len: usize) -> usize {
-        ipsec_wire::ike::Header::LEN + PAYLOAD_HEADER_LEN + self.body_len(inner_len)
+        Header::LEN + PAYLOAD_HEADER_LEN + self.body_len(inner_len)
     }
 
     /// Protects `inner` and gives the whole message. `builder` brings the header and the payloads that stand in
@@ -155,6 +172,43 @@ impl SkProtection {
         let at = message.len().saturating_sub(body_len);
         self.seal_body(&mut message, at, chain, rng)?;
         Ok(message)
+    }
+
+    /// One fragment of a message (RFC 7383 §2.5): `chain` is a piece of its payloads, `first` the type of the first of
+    /// them in fragment 1 and NONE in the others.
+    ///
+    /// # Errors
+    /// As [`SkProtection::seal`].
+    pub fn seal_fragment(
+        &mut self,
+        builder: MessageBuilder,
+        first: PayloadType,
+        (number, total): (u16, u16),
+        chain: &[u8],
+        rng: &mut dyn CryptoRng,
+    ) -> Result<Vec<u8>, CryptoError> {
+        let body_len = self.body_len(chain.len());
+        if body_len + FRAGMENT_HEADER_LEN > usize::from(u16::MAX) {
+            return Err(CryptoError::BufferLength { actual: chain.len() });
+        }
+        let skf = SkfBody {
+            next: first,
+            fragment_number: number,
+            total_fragments: total,
+            body: alloc::vec![0; body_len],
+        };
+        let mut message = builder.with(Payload::Skf(skf)).emit();
+        let at = message.len().saturating_sub(body_len);
+        self.seal_body(&mut message, at, chain, rng)?;
+        Ok(message)
+    }
+
+    /// How many octets of payloads fit into one fragment of a message of `message_len` octets; `None` when not one.
+    #[must_use]
+    pub fn fragment_room(&self, message_len: usize) -> Option<usize> {
+        let Lengths { iv, block, icv } = self.lengths;
+        let text = message_len.checked_sub(Header::LEN + FRAGMENT_HEADER_LEN + iv + icv)?;
+        (text - text % block).checked_sub(1).filter(|room| *room > 0)
     }
 
     /// Fills in what stands from `at` on: IV, ciphertext, ICV. What is before `at` is authenticated as it is,
@@ -210,6 +264,20 @@ impl SkProtection {
         };
         let plaintext = self.open_body(message, at)?;
         Ok(Opened { first, plaintext })
+    }
+
+    /// The same for one fragment of a message.
+    ///
+    /// # Errors
+    /// [`SkError`]; [`SkError::NotProtected`] also where the fragment's numbers cannot be (RFC 7383 §2.6).
+    pub fn open_fragment(&self, message: &mut [u8]) -> Result<OpenedFragment, SkError> {
+        let (first, number, total, at) = {
+            let view = MessageView::parse(message, &Limits::DEFAULT).map_err(|_| SkError::NotProtected)?;
+            let skf = view.fragment().filter(SkfView::is_plausible).ok_or(SkError::NotProtected)?;
+            (skf.next, skf.fragment_number, skf.total_fragments, skf.payload_offset + FRAGMENT_HEADER_LEN)
+        };
+        let plaintext = self.open_body(message, at)?;
+        Ok(OpenedFragment { first, number, total, plaintext })
     }
 
     /// The reverse of [`SkProtection::seal_body`]; gives where the payloads stand.

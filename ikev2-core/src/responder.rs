@@ -229,6 +229,8 @@ impl Endpoint {
             out: VecDeque::new(),
         };
         common.timers.insert(TimerKind::SetUp, now + self.config.half_open_timeout);
+        let fragmentation = self.config.fragment_size.is_some()
+            && view.notify(NotifyType::IKEV2_FRAGMENTATION_SUPPORTED).is_some();
         let peer = request.ke.1.to_vec();
         let ni = request.ni.to_vec();
         let mut jobs = VecDeque::new();
@@ -236,7 +238,7 @@ impl Endpoint {
         let mut cx = crate::endpoint::cx(self, now, &mut jobs, &mut effects);
         common.trace_received(&cx, header, || trace::names(view.payloads(), false));
         let op = cx.job(Request::KeyExchange(KeyExchangeJob::Respond { method, peer }));
-        let state = InitReceived::new(data.to_vec(), ni, chosen, candidates, op);
+        let state = InitReceived::new(data.to_vec(), ni, chosen, candidates, fragmentation, op);
         self.responder.enter(handle, digest, path.remote.ip());
         self.insert(IkeSa { common, state: State::InitReceived(Box::new(state)) });
         self.settle(now, handle, jobs, effects);

@@ -330,6 +330,81 @@ fn a_child_is_replaced_at_its_soft_and_closed_at_its_hard_lifetime() {
 }
 
 #[test]
+fn large_messages_go_in_fragments_both_ways() {
+    let mut pair = Pair::new(Options { fragment_size: Some(200), ..Options::default() });
+    pair.connect(Side::A);
+    pair.run();
+    keys_agree(&pair.only_child(Side::A), &pair.only_child(Side::B));
+    pair.rekey_child(Side::B);
+    pair.run();
+    pair.rekey_ike(Side::A);
+    pair.run();
+    keys_agree(&pair.only_child(Side::A), &pair.only_child(Side::B));
+    let protected = pair.octets.iter().filter(|datagram| datagram[18] != 34);
+    // 20 octets of IP and 8 of UDP.
+    assert!(protected.clone().count() > 12);
+    assert!(protected.clone().all(|datagram| datagram.len() + 28 <= 200));
+    assert!(protected.clone().any(|datagram| datagram[16] == 53));
+}
+
+#[test]
+fn fragments_may_be_lost_doubled_and_reordered() {
+    for lost in 0..4 {
+        let mut pair = Pair::new(Options { fragment_size: Some(140), ..Options::default() });
+        pair.connect(Side::A);
+        pair.step(Side::A);
+        pair.deliver(Side::A);
+        pair.step(Side::B);
+        pair.deliver(Side::B);
+        // IKE_AUTH is on the wire.
+        pair.tamper(Side::A, |wire| {
+            assert!(wire.len() > 3, "{}", wire.len());
+            let doubled = wire[1].clone();
+            wire.push_back(doubled);
+            if lost < 3 {
+                wire.remove(lost);
+            }
+            wire.make_contiguous().reverse();
+        });
+        pair.run();
+        pair.advance(Duration::from_secs(10));
+        keys_agree(&pair.only_child(Side::A), &pair.only_child(Side::B));
+    }
+}
+
+#[test]
+fn a_retransmission_in_fragments_is_answered_once() {
+    let mut pair = Pair::new(Options { fragment_size: Some(160), ..Options::default() });
+    pair.connect(Side::A);
+    pair.step(Side::A);
+    pair.deliver(Side::A);
+    pair.step(Side::B);
+    pair.deliver(Side::B);
+    let auth = pair.wire(Side::A);
+    pair.run();
+    let before = pair.traces(Side::B).iter().filter(|trace| trace.retransmission).count();
+    for fragment in &auth {
+        pair.inject(Side::B, fragment.clone()).unwrap();
+    }
+    let after = pair.traces(Side::B).iter().filter(|trace| trace.retransmission).count();
+    assert_eq!((before, after), (0, 1));
+}
+
+#[test]
+fn who_does_no_fragmentation_gets_none() {
+    let mut whole = Pair::new(Options { fragment_size: None, ..Options::default() });
+    let mut pieces = Pair::new(Options { fragment_size: Some(160), ..Options::default() });
+    for pair in [&mut whole, &mut pieces] {
+        pair.connect(Side::A);
+        pair.run();
+    }
+    assert!(whole.octets.iter().all(|datagram| datagram[16] != 53));
+    // A forged-looking fragment under no agreement is not taken.
+    let fragment = pieces.octets.iter().find(|datagram| datagram[16] == 53).unwrap().clone();
+    assert!(whole.inject(Side::B, fragment).is_err());
+}
+
+#[test]
 fn a_half_open_ike_sa_is_forgotten() {
     let mut pair = Pair::new(Options::default());
     pair.connect(Side::A);

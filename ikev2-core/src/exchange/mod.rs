@@ -2,6 +2,7 @@
 
 pub(crate) mod child;
 pub(crate) mod create_child;
+pub(crate) mod fragment;
 pub(crate) mod informational;
 pub(crate) mod rekey_ike;
 pub(crate) mod response_cache;

@@ -356,7 +356,8 @@ impl Established {
         let seed =
             Seed::Rekey { prf: self.channel.suite.prf, sk_d: &self.channel.keys.d, shared: &[keying.shared] };
         let keys = derive_sk(&suite, seed, keying.ni, keying.nr, spi_i, spi_r)?;
-        let channel = Channel::new(spi_i, spi_r, role, suite, chosen.to_string(), keys)?;
+        let mut channel = Channel::new(spi_i, spi_r, role, suite, chosen.to_string(), keys)?;
+        channel.fragment_len = self.channel.fragment_len;
         common.log_ike_keys(cx, &channel);
         let mut new = Common {
             handle: cx.ids.handle(),

@@ -18,7 +18,7 @@ use super::established::Established;
 use super::init_sent::{InitSent, missing, notify_error};
 use crate::auth::octets::AuthOctets;
 use crate::auth::psk::{psk_auth, verify_psk};
-use crate::channel::Channel;
+use crate::channel::{Channel, Inner};
 use crate::config::Credentials;
 use crate::context::Cx;
 use crate::error::{AuthFailure, Error, InvalidMessage};
@@ -178,7 +178,7 @@ impl AuthSent {
         else {
             return Step::discard(State::AuthSent(self), Discarded::UnknownSpi);
         };
-        let Some(candidate) = self.candidates.get(index) else {
+        let Some(candidate) = self.candidates.get_mut(index) else {
             return Step::discard(State::AuthSent(self), Discarded::UnknownSpi);
         };
         let expected = header.exchange_type == ExchangeType::IKE_AUTH
@@ -188,22 +188,22 @@ impl AuthSent {
         if !expected {
             return Step::discard(State::AuthSent(self), Discarded::Unexpected);
         }
-        let Ok(opened) = candidate.channel.open(message.data) else {
-            return Step::discard(State::AuthSent(self), Discarded::Integrity);
+        let (first, octets, offset) = match candidate.channel.open(&header, message.data) {
+            Some(Inner::Whole { first, octets, offset }) => (first, octets, offset),
+            Some(Inner::Piece(_)) => return Step::done(State::AuthSent(self)),
+            None => return Step::discard(State::AuthSent(self), Discarded::Integrity),
         };
         let candidate = self.candidates.swap_remove(index);
         common.spi_r = spi_r;
         common.nat = candidate.nat;
         common.path = message.path;
-        let plaintext = message.data.get(opened.plaintext.clone()).unwrap_or_default();
-        let result =
-            match PayloadChain::parse(opened.first, plaintext, opened.plaintext.start, &cx.config.limits) {
-                Ok(chain) => {
-                    common.trace_received(cx, &header, || sk_names(&chain, true));
-                    self.conclude(cx, common, &candidate, &chain)
-                }
-                Err(error) => Err(error.into()),
-            };
+        let result = match PayloadChain::parse(first, &octets, offset, &cx.config.limits) {
+            Ok(chain) => {
+                common.trace_received(cx, &header, || sk_names(&chain, true));
+                self.conclude(cx, common, &candidate, &chain)
+            }
+            Err(error) => Err(error.into()),
+        };
         match result {
             Ok(proven) => Step::done((*self).establish(cx, common, candidate, proven)),
             Err(error) if self.candidates.is_empty() => {

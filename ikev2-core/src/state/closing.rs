@@ -5,7 +5,7 @@ use alloc::boxed::Box;
 use core::time::Duration;
 
 use super::State;
-use crate::channel::Channel;
+use crate::channel::{Channel, Inner};
 use crate::context::Cx;
 use crate::exchange::response_cache::{ResponseCache, Standing};
 use crate::ike_sa::{Common, Incoming, Step, TimerKind};
@@ -34,7 +34,7 @@ impl Closing {
     }
 
     pub(crate) fn on_message(
-        self: Box<Self>,
+        mut self: Box<Self>,
         _cx: &mut Cx<'_>,
         common: &mut Common,
         message: Incoming<'_>,
@@ -43,8 +43,11 @@ impl Closing {
         if message.header.flags.is_response() {
             return Step::discard(State::Closing(self), Discarded::Unexpected);
         }
-        if self.channel.open(message.data).is_err() {
-            return Step::discard(State::Closing(self), Discarded::Integrity);
+        match self.channel.open(&message.header, message.data) {
+            // One answer to all pieces of a retransmission (RFC 7383 §2.6.1).
+            Some(Inner::Whole { .. } | Inner::Piece(1)) => {}
+            Some(Inner::Piece(_)) => return Step::done(State::Closing(self)),
+            None => return Step::discard(State::Closing(self), Discarded::Integrity),
         }
         match (self.responses.standing(id), self.responses.answered(id)) {
             (Standing::Answered, Some(datagrams)) => {

@@ -15,7 +15,7 @@ use ipsec_wire::ike::{ExchangeType, NotifyType, Payload, PayloadChain};
 
 use super::State;
 use super::closing::Closing;
-use crate::channel::Channel;
+use crate::channel::{Channel, Inner};
 use crate::collide::{ChildActivity, IkeActivity};
 use crate::context::Cx;
 use crate::error::{Error, InvalidMessage};
@@ -335,21 +335,29 @@ impl Established {
         if let Err(why) = self.precheck(common, &message) {
             return Step::discard(State::Established(self), why);
         }
-        let Ok(opened) = self.channel.open(message.data) else {
-            return Step::discard(State::Established(self), Discarded::Integrity);
+        let inner = self.channel.open(&header, message.data);
+        let piece = match &inner {
+            None => return Step::discard(State::Established(self), Discarded::Integrity),
+            Some(Inner::Piece(number)) => Some(*number),
+            Some(Inner::Whole { .. }) => None,
         };
         self.last_heard = cx.now;
         if !response {
             match (self.responses.standing(id), self.responses.answered(id)) {
-                (Standing::New, _) => {
+                (Standing::New, _) if piece.is_none() => {
                     self.responses.begin(id);
                     self.reply_paths.insert(id, message.path);
                     self.heard(id, common.connection.config.window);
                 }
+                (Standing::New, _) => {}
                 (Standing::Answered, Some(datagrams)) => {
-                    let path = message.path;
-                    common.trace_sent(cx, header.exchange_type, true, id, "SK{..}", datagrams, true);
-                    common.transmit_on(path, datagrams);
+                    // A retransmission in pieces is answered once (RFC 7383 §2.6.1).
+                    if matches!(piece, None | Some(1)) {
+                        let path = message.path;
+                        common.trace_sent(cx, header.exchange_type, true, id, "SK{..}", datagrams, true);
+                        common.transmit_on(path, datagrams);
+                    }
+                    self.channel.forget_pieces(false, id);
                     self.answered(cx.now, id);
                     return Step::done(State::Established(self));
                 }
@@ -357,9 +365,11 @@ impl Established {
                 _ => return Step::discard(State::Established(self), Discarded::OldMessageId(id)),
             }
         }
+        let Some(Inner::Whole { first, octets, offset }) = inner else {
+            return Step::done(State::Established(self));
+        };
         self.follow(common, message.path);
-        let plaintext = message.data.get(opened.plaintext.clone()).unwrap_or_default();
-        let chain = PayloadChain::parse(opened.first, plaintext, opened.plaintext.start, &cx.config.limits);
+        let chain = PayloadChain::parse(first, &octets, offset, &cx.config.limits);
         let ends = match chain {
             Ok(chain) => {
                 common.trace_received(cx, &header, || sk_names(&chain, response));

@@ -22,7 +22,7 @@ use super::established::Established;
 use super::init_sent::{missing, nat_detection};
 use crate::auth::octets::AuthOctets;
 use crate::auth::psk::psk_auth;
-use crate::channel::Channel;
+use crate::channel::{Channel, Inner};
 use crate::config::Credentials;
 use crate::context::{Cx, Effect};
 use crate::error::{AuthFailure, Error, InvalidMessage};
@@ -49,6 +49,8 @@ pub(crate) struct InitReceived {
     chosen: Chosen,
     /// Connections that fit so far; the identities decide among them.
     candidates: Vec<Arc<Connection>>,
+    /// Both sides do IKE fragmentation (RFC 7383 §2.3).
+    fragmentation: bool,
     progress: Progress,
 }
 
@@ -88,9 +90,10 @@ impl InitReceived {
         ni: Vec<u8>,
         chosen: Chosen,
         candidates: Vec<Arc<Connection>>,
+        fragmentation: bool,
         op: OpId,
     ) -> Self {
-        Self { request, ni, chosen, candidates, progress: Progress::Responding(op) }
+        Self { request, ni, chosen, candidates, fragmentation, progress: Progress::Responding(op) }
     }
 
     /// The answer, to be sent again to the same request.
@@ -143,11 +146,15 @@ impl InitReceived {
             builder.push(payload);
         }
         builder.push(notify(NotifyType::CHILDLESS_IKEV2_SUPPORTED));
+        if self.fragmentation {
+            builder.push(notify(NotifyType::IKEV2_FRAGMENTATION_SUPPORTED));
+        }
         let response = builder.emit();
         let suite = self.chosen.ike_suite(cx.provider).ok_or(CryptoError::Unsupported)?;
         let keys = derive_sk(&suite, Seed::Initial { shared }, &self.ni, &nr, common.spi_i, common.spi_r)?;
-        let channel =
+        let mut channel =
             Channel::new(common.spi_i, common.spi_r, Role::Responder, suite, self.chosen.to_string(), keys)?;
+        channel.fragment_len = cx.config.fragment_len(&common.path).filter(|_| self.fragmentation);
         common.log_ike_keys(cx, &channel);
         let datagrams = vec![response.clone()];
         if let Ok(view) = ipsec_wire::ike::MessageView::parse(&response, &cx.config.limits) {
@@ -177,18 +184,18 @@ impl InitReceived {
         if !expected {
             return Step::discard(State::InitReceived(self), Discarded::Unexpected);
         }
-        let Ok(opened) = answered.channel.open(message.data) else {
-            return Step::discard(State::InitReceived(self), Discarded::Integrity);
+        let (first, octets, offset) = match answered.channel.open(&header, message.data) {
+            Some(Inner::Whole { first, octets, offset }) => (first, octets, offset),
+            Some(Inner::Piece(_)) => return Step::done(State::InitReceived(self)),
+            None => return Step::discard(State::InitReceived(self), Discarded::Integrity),
         };
         answered.responses.begin(id);
         // Authenticated by the key exchange at least: the answer goes where this came from (§2.23).
         common.path = message.path;
-        let plaintext = message.data.get(opened.plaintext.clone()).unwrap_or_default();
-        let chain =
-            match PayloadChain::parse(opened.first, plaintext, opened.plaintext.start, &cx.config.limits) {
-                Ok(chain) => chain,
-                Err(error) => return Step::done(self.refuse(cx, common, id, error.into())),
-            };
+        let chain = match PayloadChain::parse(first, &octets, offset, &cx.config.limits) {
+            Ok(chain) => chain,
+            Err(error) => return Step::done(self.refuse(cx, common, id, error.into())),
+        };
         common.trace_received(cx, &header, || sk_names(&chain, false));
         let request = match read(&chain) {
             Ok(request) => request,

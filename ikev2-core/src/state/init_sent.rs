@@ -74,6 +74,7 @@ struct Answered {
     nat: NatStatus,
     path: Path,
     childless: bool,
+    fragmentation: bool,
 }
 
 impl core::fmt::Debug for InitSent {
@@ -135,6 +136,10 @@ impl InitSent {
         builder.push(Payload::Nonce(self.ni.clone()));
         for notify in nat_detection(cx, common, common.spi_i, IkeSpi::ZERO) {
             builder.push(notify);
+        }
+        if cx.config.fragment_size.is_some() {
+            let supported = NotifyType::IKEV2_FRAGMENTATION_SUPPORTED;
+            builder.push(Payload::Notify(Notify::new(supported, Vec::new())));
         }
         self.request = builder.emit();
         self.retransmission = Some(Retransmission::start(cx.now, &cx.config.retransmit, cx.rng));
@@ -280,6 +285,7 @@ impl InitSent {
                 chosen,
                 nat: nat.unwrap_or_default(),
                 path: message.path,
+                fragmentation: view.notify(NotifyType::IKEV2_FRAGMENTATION_SUPPORTED).is_some(),
                 childless: view.notify(NotifyType::CHILDLESS_IKEV2_SUPPORTED).is_some(),
             }),
         })
@@ -341,7 +347,7 @@ impl InitSent {
                 let suite = answered.chosen.ike_suite(cx.provider).ok_or(CryptoError::Unsupported)?;
                 let seed = Seed::Initial { shared: &shared };
                 let keys = derive_sk(&suite, seed, &self.ni, &answered.nr, common.spi_i, answered.spi_r)?;
-                let channel = Channel::new(
+                let mut channel = Channel::new(
                     common.spi_i,
                     answered.spi_r,
                     Role::Initiator,
@@ -349,6 +355,8 @@ impl InitSent {
                     answered.chosen.to_string(),
                     keys,
                 )?;
+                channel.fragment_len =
+                    cx.config.fragment_len(&answered.path).filter(|_| answered.fragmentation);
                 common.log_ike_keys(cx, &channel);
                 let Answered { response, nr, nat, mut path, .. } = *answered;
                 let forced = common.connection.config.force_encapsulation;

@@ -43,6 +43,7 @@ pub struct Options {
     pub max_half_open: usize,
     pub offload: bool,
     pub refuse_install: Option<Side>,
+    pub fragment_size: Option<usize>,
     /// Soft and hard lifetime of children at A, in seconds.
     pub lifetime_a: (Option<u64>, Option<u64>),
 }
@@ -61,6 +62,7 @@ impl Default for Options {
             max_half_open: 1024,
             offload: false,
             refuse_install: None,
+            fragment_size: None,
             lifetime_a: (None, None),
         }
     }
@@ -149,6 +151,7 @@ impl Pair {
             let mut config = EndpointConfig::default();
             config.trace = true;
             config.cookie = options.cookie;
+            config.fragment_size = options.fragment_size;
             config.max_half_open = options.max_half_open;
             if options.offload {
                 config.executor = Executor::Caller;
@@ -439,6 +442,11 @@ impl Pair {
 
     pub fn wire(&self, side: Side) -> Vec<Vec<u8>> {
         self.host(side).wire.iter().map(|(_, data)| data.clone()).collect()
+    }
+
+    /// Changes what is on the wire.
+    pub fn tamper(&mut self, side: Side, change: impl FnOnce(&mut VecDeque<(Path, Vec<u8>)>)) {
+        change(&mut self.host_mut(side).wire);
     }
 
     /// Loses all that is on the wire.
