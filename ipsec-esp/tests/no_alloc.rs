@@ -7,8 +7,8 @@ use core::cell::Cell;
 use std::alloc::System;
 
 use common::*;
-use ipsec_esp::{OpenError, OuterHeader, SealError, SealJob, seal_batch};
-use ipsec_sa::{SaParams, SequenceCounter};
+use ipsec_esp::{EspInbound, EspOutbound, OpenError, OuterHeader, SealError, SealJob, seal_batch};
+use ipsec_sa::{Direction, SaParams, SequenceCounter};
 use ipsec_wire::IpProtocol;
 use ipsec_wire::ike::SnId;
 
@@ -17,17 +17,20 @@ struct Counting;
 thread_local! {
     /// Of this thread alone, so that tests beside this one do not count.
     static ALLOCATIONS: Cell<u64> = const { Cell::new(0) };
+    static OCTETS: Cell<usize> = const { Cell::new(0) };
 }
 
 // SAFETY: every call goes to the system's allocator unchanged.
 unsafe impl GlobalAlloc for Counting {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         let _ = ALLOCATIONS.try_with(|count| count.set(count.get() + 1));
+        let _ = OCTETS.try_with(|octets| octets.set(octets.get().wrapping_add(layout.size())));
         // SAFETY: the caller's promises are passed on.
         unsafe { System.alloc(layout) }
     }
 
     unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
+        let _ = OCTETS.try_with(|octets| octets.set(octets.get().wrapping_sub(layout.size())));
         // SAFETY: the caller's promises are passed on.
         unsafe { System.dealloc(pointer, layout) }
     }
@@ -118,6 +121,32 @@ fn refusals_allocate_nothing() {
         assert_eq!(count, 0);
         assert_eq!(seen, [OpenError::Replay, OpenError::OutOfWindow, OpenError::Icv, OpenError::Truncated]);
     }
+}
+
+/// One direction of an AES-256-GCM SA with a window of 1024, heap included. The cipher's key schedule is apart: its size is
+/// the provider's choice (that of portable AES code alone is near a KiB).
+#[test]
+fn a_direction_takes_little_beside_its_key_schedule() {
+    let provider = provider();
+    let outbound_params = params(&SUITES[1], Direction::Outbound);
+    let inbound_params = params(&SUITES[1], Direction::Inbound).with_replay_window(1024);
+    let heap = |work: &mut dyn FnMut()| {
+        let before = OCTETS.get();
+        work();
+        OCTETS.get() - before
+    };
+    let (mut key, mut outbound, mut inbound) = (None, None, None);
+    let key_heap = heap(&mut || key = provider.encr(SUITES[1].encr).unwrap().aead_key(&[7; 32]).ok());
+    let outbound_heap = heap(&mut || {
+        outbound = EspOutbound::new(&outbound_params, &provider, OuterHeader::Ip, &mut rng()).ok();
+    });
+    let inbound_heap = heap(&mut || inbound = EspInbound::new(&inbound_params, &provider).ok());
+    assert!(key.is_some() && outbound.is_some() && inbound.is_some());
+    let outbound = size_of::<EspOutbound>() + outbound_heap - key_heap;
+    let inbound = size_of::<EspInbound>() + inbound_heap - key_heap;
+    assert!(outbound <= 256, "{outbound}");
+    // 256 octets of it are the window.
+    assert!(inbound <= 600, "{inbound}");
 }
 
 #[test]

@@ -105,12 +105,19 @@ impl<S> SaDatabase<S> {
             self.free.pop_front()?
         };
         let slot = self.slots.get_mut(index as usize)?;
-        let spi = loop {
-            let spi = rng.next_u32() & !self.index_mask | index;
-            if spi > 255 && spi != slot.spi && !self.foreign.contains_key(&spi) {
-                break spi;
+        // A generator that always says the same must not keep us here: the next generation will do as well.
+        let (mut spi, step) = (rng.next_u32() & !self.index_mask | index, self.index_mask + 1);
+        let generations = u32::MAX / step;
+        let unusable = |spi: u32| spi <= 255 || spi == slot.spi || self.foreign.contains_key(&spi);
+        let mut tried = 0;
+        while unusable(spi) {
+            if tried > generations {
+                self.free.push_back(index);
+                return None;
             }
-        };
+            tried += 1;
+            spi = spi.wrapping_add(step);
+        }
         *slot = Slot { spi, state: State::Reserved };
         self.used += 1;
         Some(Spi(spi))
@@ -325,6 +332,39 @@ mod tests {
         let mut sad = SaDatabase::<()>::new(0);
         assert_eq!(sad.reserve(&mut rng()), None);
         assert_eq!(sad.lookup(Spi(256)), None);
+    }
+
+    struct Stuck;
+
+    impl rand_core::TryRng for Stuck {
+        type Error = core::convert::Infallible;
+        fn try_next_u32(&mut self) -> Result<u32, Self::Error> {
+            Ok(0)
+        }
+        fn try_next_u64(&mut self) -> Result<u64, Self::Error> {
+            Ok(0)
+        }
+        fn try_fill_bytes(&mut self, octets: &mut [u8]) -> Result<(), Self::Error> {
+            octets.fill(0);
+            Ok(())
+        }
+    }
+
+    impl rand_core::TryCryptoRng for Stuck {}
+
+    #[test]
+    fn a_stuck_generator_still_gives_fresh_spis() {
+        let mut sad = SaDatabase::new(4);
+        let mut issued = alloc::collections::BTreeSet::new();
+        for _ in 0..200 {
+            let spi = sad.reserve(&mut Stuck).unwrap();
+            assert!(!spi.is_reserved());
+            sad.insert(spi, ()).unwrap();
+            issued.insert(spi);
+            sad.remove(spi);
+        }
+        // A slot never has the same SPI twice in a row.
+        assert_eq!(issued.len(), 2 * (4 + SaDatabase::<()>::QUARANTINE));
     }
 
     proptest! {

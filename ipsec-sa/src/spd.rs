@@ -106,6 +106,13 @@ impl Policy {
         self
     }
 
+    /// Ties it to a virtual interface.
+    #[must_use]
+    pub const fn with_interface(mut self, interface: InterfaceId) -> Self {
+        self.interface = Some(interface);
+        self
+    }
+
     /// Whether a packet in this direction matches.
     #[must_use]
     pub fn matches(&self, direction: Direction, flow: &Flow) -> bool {
