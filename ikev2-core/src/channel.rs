@@ -35,6 +35,23 @@ pub(crate) struct Channel {
     reassembly: Reassembly,
 }
 
+/// For exploring what an endpoint would do: two of the same that both send would use an IV twice.
+impl Clone for Channel {
+    fn clone(&self) -> Self {
+        Self {
+            spi_i: self.spi_i,
+            spi_r: self.spi_r,
+            role: self.role,
+            suite: self.suite,
+            text: self.text.clone(),
+            keys: self.keys.duplicate(),
+            fragment_len: self.fragment_len,
+            protection: self.protection.duplicate(),
+            reassembly: self.reassembly.clone(),
+        }
+    }
+}
+
 /// An authentic message, or a piece of one.
 #[derive(Debug)]
 pub(crate) enum Inner<'d> {

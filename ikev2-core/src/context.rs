@@ -87,7 +87,7 @@ impl Cx<'_> {
 }
 
 /// Numbers that are never used twice.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Ids {
     op: u64,
     handle: u64,
@@ -106,7 +106,7 @@ impl Ids {
 }
 
 /// SPIs for inbound Child SAs.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct SpiPool {
     source: SpiSource,
     pool: VecDeque<Spi>,

@@ -40,6 +40,16 @@ impl CookieJar {
         Self { version: 0, current: fresh(rng), previous: None, since: now }
     }
 
+    /// A second jar with the same secrets.
+    pub(crate) fn duplicate(&self) -> Self {
+        Self {
+            version: self.version,
+            current: self.current.duplicate(),
+            previous: self.previous.as_ref().map(Secret::duplicate),
+            since: self.since,
+        }
+    }
+
     /// The cookie to ask for: 1 to 64 octets. Should the PRF refuse its key, the cookie is one that never checks.
     pub fn make(
         &mut self,

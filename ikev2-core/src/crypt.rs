@@ -7,6 +7,7 @@
 //! ```
 
 use alloc::boxed::Box;
+use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::fmt;
 use core::ops::Range;
@@ -35,8 +36,8 @@ const MAX_NONCE: usize = 16;
 /// Sealing takes `&mut self`: a combined mode's IV is a counter that must never stand still. The two directions
 /// have keys of their own, so the counters of the two sides do not meet.
 pub struct SkProtection {
-    outbound: Direction,
-    inbound: Direction,
+    outbound: Arc<Direction>,
+    inbound: Arc<Direction>,
     lengths: Lengths,
     /// The next IV of a combined mode; `None` when all are spent.
     counter: Option<u64>,
@@ -117,8 +118,8 @@ impl SkProtection {
         let initiator = Direction::new(suite, &keys.ei, &keys.ai)?;
         let responder = Direction::new(suite, &keys.er, &keys.ar)?;
         let (outbound, inbound) = match role {
-            Role::Initiator => (initiator, responder),
-            Role::Responder => (responder, initiator),
+            Role::Initiator => (Arc::new(initiator), Arc::new(responder)),
+            Role::Responder => (Arc::new(responder), Arc::new(initiator)),
         };
         let icv = match suite.integ {
             Some(integ) if !suite.encr.is_aead() => integ.icv_len(),
@@ -126,6 +127,16 @@ impl SkProtection {
         };
         let lengths = Lengths { iv: suite.encr.iv_len(), block: suite.encr.block_len().max(1), icv };
         Ok(Self { outbound, inbound, lengths, counter: Some(0) })
+    }
+
+    /// The same keys and the same next IV once more: only one of the two may ever seal what leaves this process.
+    pub(crate) fn duplicate(&self) -> Self {
+        Self {
+            outbound: self.outbound.clone(),
+            inbound: self.inbound.clone(),
+            lengths: self.lengths,
+            counter: self.counter,
+        }
     }
 
     /// Octets of a protected message with `inner_len` octets of payloads and nothing in the clear.
@@ -234,7 +245,7 @@ impl SkProtection {
         let (pad_length, zeros) = padding.split_last_mut().ok_or(short)?;
         *pad_length = u8::try_from(zeros.len()).map_err(|_| short)?;
 
-        match &self.outbound {
+        match &*self.outbound {
             Direction::Combined { key, salt } => {
                 let count = self.counter.ok_or(CryptoError::Unsupported)?;
                 // Spent even when sealing fails: nothing may repeat under a key.
@@ -291,7 +302,7 @@ impl SkProtection {
             return Err(short);
         }
         let (text, icv) = rest.split_at_mut_checked(text_len).ok_or(short)?;
-        match &self.inbound {
+        match &*self.inbound {
             Direction::Combined { key, salt } => {
                 let mut nonce = [0; MAX_NONCE];
                 key.open(join_nonce(&mut nonce, salt, iv)?, head, text, icv)?;
@@ -571,7 +582,7 @@ mod tests {
         let (iv, rest) = body.split_at_mut(iv_len);
         let (data, icv) = rest.split_at_mut(text.len());
         data.copy_from_slice(text);
-        match &side.outbound {
+        match &*side.outbound {
             Direction::Combined { key, salt } => {
                 let count = side.counter.unwrap();
                 side.counter = Some(count + 1);

@@ -101,6 +101,37 @@ impl Endpoint {
         }
     }
 
+    /// A second endpoint in the same state, with another generator: for simulation, which wants to see where each of
+    /// several futures leads. Two of the same that both send would use keys and IVs twice, so at most one of them may
+    /// ever speak to a real peer. `None` while there are outputs that were not polled.
+    #[must_use]
+    pub fn duplicate(&self, rng: Box<dyn CryptoRng + Send>) -> Option<Self> {
+        let silent = self.loose.is_empty() && self.sas.values().all(|sa| sa.common.out.is_empty());
+        silent.then(|| Self {
+            config: self.config.clone(),
+            provider: self.provider.clone(),
+            rng,
+            connections: self.connections.clone(),
+            sas: self
+                .sas
+                .iter()
+                .map(|(handle, sa)| {
+                    (*handle, IkeSa { common: sa.common.duplicate(), state: sa.state.clone() })
+                })
+                .collect(),
+            by_spi: self.by_spi.clone(),
+            responder: self.responder.duplicate(),
+            timers: self.timers.clone(),
+            ready: self.ready.clone(),
+            is_ready: self.is_ready.clone(),
+            loose: VecDeque::new(),
+            ids: self.ids.clone(),
+            spis: self.spis.clone(),
+            jobs: self.jobs.clone(),
+            counters: self.counters.clone(),
+        })
+    }
+
     /// Adds a connection, to start and to answer.
     ///
     /// # Errors

@@ -68,6 +68,21 @@ pub(crate) struct Common {
 }
 
 impl Common {
+    /// Everything but what waits to be sent and told.
+    pub(crate) fn duplicate(&self) -> Self {
+        Self {
+            handle: self.handle,
+            role: self.role,
+            spi_i: self.spi_i,
+            spi_r: self.spi_r,
+            path: self.path,
+            connection: self.connection.clone(),
+            nat: self.nat,
+            timers: self.timers.clone(),
+            out: VecDeque::new(),
+        }
+    }
+
     /// The SPI that we chose.
     pub(crate) fn local_spi(&self) -> IkeSpi {
         match self.role {

@@ -2,6 +2,7 @@
 //! synchronous executor through the same code.
 
 use alloc::boxed::Box;
+use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::fmt;
 
@@ -46,8 +47,8 @@ pub enum KeyExchangeJob {
     },
     /// The initiator's second half.
     Complete {
-        /// What the first half made. It comes back with the answer.
-        active: Box<dyn ActiveKeyExchange>,
+        /// What the first half made. The asker keeps it too: there may be another answer (RFC 7296 §2.4).
+        active: Arc<dyn ActiveKeyExchange>,
         /// The responder's KE data.
         peer: Vec<u8>,
     },
@@ -61,12 +62,7 @@ pub enum Answer {
     /// Of [`KeyExchangeJob::Respond`]: KE data to answer with, and the shared secret.
     Responded(Result<(Vec<u8>, Secret), CryptoError>),
     /// Of [`KeyExchangeJob::Complete`].
-    Completed {
-        /// The job's own first half, given back.
-        active: Box<dyn ActiveKeyExchange>,
-        /// The shared secret.
-        shared: Result<Secret, CryptoError>,
-    },
+    Completed(Result<Secret, CryptoError>),
     /// Of [`Request::Install`].
     Installed(Result<(), InstallFailed>),
 }
@@ -93,10 +89,7 @@ impl Request {
                     Some(row) => row.respond(&peer, rng),
                     None => Err(CryptoError::Unsupported),
                 }),
-                KeyExchangeJob::Complete { active, peer } => {
-                    let shared = active.complete(&peer);
-                    Answer::Completed { active, shared }
-                }
+                KeyExchangeJob::Complete { active, peer } => Answer::Completed(active.complete(&peer)),
             }),
             other @ Self::Install(_) => Err(other),
         }
@@ -129,7 +122,7 @@ impl fmt::Debug for Answer {
         f.write_str(match self {
             Self::Started(_) => "Started",
             Self::Responded(_) => "Responded",
-            Self::Completed { .. } => "Completed",
+            Self::Completed(_) => "Completed",
             Self::Installed(_) => "Installed",
         })
     }

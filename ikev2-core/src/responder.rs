@@ -47,6 +47,18 @@ pub(crate) struct Responder {
 }
 
 impl Responder {
+    pub(crate) fn duplicate(&self) -> Self {
+        Self {
+            cookies: self.cookies.duplicate(),
+            digest_key: self.digest_key.duplicate(),
+            by_digest: self.by_digest.clone(),
+            digests: self.digests.clone(),
+            half_open: self.half_open.clone(),
+            per_source: self.per_source.clone(),
+            bucket: self.bucket.clone(),
+        }
+    }
+
     pub(crate) fn new(now: Instant, rng: &mut dyn CryptoRng) -> Self {
         let cookies = CookieJar::new(now, rng);
         let mut digest_key = Secret::zeroed(32);
@@ -115,6 +127,7 @@ impl Responder {
 }
 
 /// So many replies a second, and no more at once.
+#[derive(Clone)]
 struct TokenBucket {
     tokens: u32,
     filled: Instant,

@@ -74,6 +74,21 @@ fn the_same_seed_gives_the_same_octets() {
 }
 
 #[test]
+fn a_duplicate_goes_on_where_the_first_one_stands() {
+    // At every point of a set-up and of two rekeys, both endpoints are replaced by duplicates.
+    let mut pair = Pair::new(Options::default());
+    pair.connect(Side::A);
+    pair.duplicate_each_step = true;
+    pair.run();
+    pair.rekey_child(Side::B);
+    pair.run();
+    pair.rekey_ike(Side::A);
+    pair.run();
+    keys_agree(&pair.only_child(Side::A), &pair.only_child(Side::B));
+    assert!(pair.duplicated > 20, "{}", pair.duplicated);
+}
+
+#[test]
 fn a_cookie_is_asked_for_and_returned() {
     let mut pair = Pair::new(Options { cookie: CookiePolicy::Always, ..Options::default() });
     pair.connect(Side::A);

@@ -29,7 +29,7 @@ use crate::negotiate::proposal::{Chosen, accept, choose, offer};
 use crate::state::init_sent::missing;
 
 /// An established Child SA, as its IKE SA keeps it.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct ChildSa {
     pub(crate) config: Arc<ChildConfig>,
     pub(crate) inbound: Spi,
@@ -80,14 +80,14 @@ pub(crate) enum Ending {
 }
 
 /// The nonces of an exchange in which the peer rekeyed what we were rekeying, and the SA it made.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct PeerRekey {
     pub(crate) ni: Vec<u8>,
     pub(crate) nr: Vec<u8>,
 }
 
 /// What we propose for a Child SA.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct ChildOffer {
     pub(crate) config: Arc<ChildConfig>,
     pub(crate) spi: Spi,
@@ -198,7 +198,7 @@ fn texts(selectors: &[TrafficSelector]) -> Vec<String> {
 }
 
 /// What both sides have agreed on for a Child SA.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Agreement {
     pub(crate) config: Arc<ChildConfig>,
     pub(crate) chosen: Chosen,

@@ -31,6 +31,7 @@ use crate::state::auth_sent::release_spi;
 use crate::state::established::Established;
 
 /// A request of ours that is being made, is out, or is being concluded.
+#[derive(Clone)]
 pub(crate) struct ChildRequest {
     config: Arc<ChildConfig>,
     /// The Child SA to replace.
@@ -40,19 +41,19 @@ pub(crate) struct ChildRequest {
     ni: Vec<u8>,
     ke: Option<KeId>,
     tried: Vec<KeId>,
-    active: Option<Box<dyn ActiveKeyExchange>>,
+    active: Option<Arc<dyn ActiveKeyExchange>>,
     retries: u8,
 }
 
 /// What the peer answered.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct ChildAnswer {
     agreement: Agreement,
     nr: Vec<u8>,
 }
 
 /// A request of the peer's that is being answered.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct ChildResponse {
     id: u32,
     agreement: Agreement,
@@ -63,7 +64,7 @@ pub(crate) struct ChildResponse {
 }
 
 /// What waits for an SA to be installed.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) enum AfterInstall {
     Nothing,
     /// Delete a Child SA.
@@ -165,7 +166,7 @@ impl Established {
     ) {
         match answer {
             Answer::Started(Ok(active)) => {
-                request.active = Some(active);
+                request.active = Some(Arc::from(active));
                 self.send_child(cx, common, request);
             }
             Answer::Started(Err(error)) => self.child_failed(cx, common, request, error.into()),
@@ -279,10 +280,10 @@ impl Established {
         answer: Answer,
     ) {
         match answer {
-            Answer::Completed { shared: Ok(shared), .. } => {
+            Answer::Completed(Ok(shared)) => {
                 self.conclude_child(cx, common, request, child, Some(shared));
             }
-            Answer::Completed { shared: Err(error), .. } => {
+            Answer::Completed(Err(error)) => {
                 self.child_failed(cx, common, request, error.into());
             }
             _ => {}

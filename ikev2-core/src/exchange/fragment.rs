@@ -29,12 +29,12 @@ pub(crate) struct Whole {
 }
 
 /// Pieces of messages under one epoch of keys.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Reassembly {
     waiting: BTreeMap<Key, Pieces>,
 }
 
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 struct Pieces {
     total: u16,
     first: PayloadType,

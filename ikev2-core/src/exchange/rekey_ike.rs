@@ -3,6 +3,7 @@
 use alloc::boxed::Box;
 use alloc::collections::{BTreeMap, VecDeque};
 use alloc::string::ToString;
+use alloc::sync::Arc;
 use alloc::vec;
 use alloc::vec::Vec;
 use core::time::Duration;
@@ -33,25 +34,26 @@ use crate::state::established::{Established, Phase};
 pub(crate) const REPLACED_GRACE: Duration = Duration::from_secs(60);
 
 /// A request of ours that is being made, is out, or is being concluded.
+#[derive(Clone)]
 pub(crate) struct IkeRequest {
     spi: IkeSpi,
     offer: Sa,
     ni: Vec<u8>,
     ke: KeId,
     tried: Vec<KeId>,
-    active: Option<Box<dyn ActiveKeyExchange>>,
+    active: Option<Arc<dyn ActiveKeyExchange>>,
     retries: u8,
 }
 
 /// What the peer answered.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct IkeAnswer {
     chosen: Chosen,
     nr: Vec<u8>,
 }
 
 /// A request of the peer's that is being answered.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct IkeResponse {
     id: u32,
     chosen: Chosen,
@@ -60,7 +62,7 @@ pub(crate) struct IkeResponse {
 }
 
 /// The peer's own rekey, answered while ours was on its way.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct PeerIkeRekey {
     pub(crate) handle: IkeHandle,
     ni: Vec<u8>,
@@ -109,7 +111,7 @@ impl Established {
             Payload::Nonce(request.ni.clone()),
             ke_payload(request.ke, active.public()),
         ];
-        request.active = Some(active);
+        request.active = Some(Arc::from(active));
         self.request(cx, common, ExchangeType::CREATE_CHILD_SA, &payloads, Purpose::RekeyIke(request));
     }
 
@@ -199,7 +201,7 @@ impl Established {
         answer: &IkeAnswer,
         done: Answer,
     ) {
-        let Answer::Completed { shared, .. } = done else { return };
+        let Answer::Completed(shared) = done else { return };
         let Some(spi_r) = peer_spi(&answer.chosen) else { return };
         let made = shared.map_err(Error::from).and_then(|shared| {
             let keying = NewKeys { shared: &shared, ni: &request.ni, nr: &answer.nr };

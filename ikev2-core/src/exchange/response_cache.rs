@@ -20,7 +20,7 @@ pub(crate) enum Standing {
 }
 
 /// Answers to the peer's requests of one IKE SA. It keeps one window of them.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct ResponseCache {
     /// All ids below were seen.
     next: u32,

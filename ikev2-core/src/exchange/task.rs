@@ -12,7 +12,7 @@ use super::rekey_ike::{IkeAnswer, IkeRequest, IkeResponse};
 use crate::config::ChildConfig;
 
 /// Something to be done, waiting for its turn.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) enum Task {
     /// Make a Child SA.
     CreateChild { config: Arc<ChildConfig>, flow: Option<Flow>, retries: u8 },
@@ -49,7 +49,7 @@ impl Task {
 }
 
 /// What the answer to a request is for.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) enum Purpose {
     Child(Box<ChildRequest>),
     RekeyIke(Box<IkeRequest>),
@@ -60,7 +60,7 @@ pub(crate) enum Purpose {
 }
 
 /// What goes on when a job is done.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) enum Continuation {
     ChildStart(Box<ChildRequest>),
     ChildComplete(Box<ChildRequest>, Box<ChildAnswer>),

@@ -12,7 +12,7 @@ use super::retransmit::Retransmission;
 pub(crate) type Datagrams = Vec<Vec<u8>>;
 
 /// A request that waits for its answer, and what is to be done with that.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Sent<T> {
     pub(crate) exchange: ExchangeType,
     pub(crate) datagrams: Datagrams,
@@ -21,7 +21,7 @@ pub(crate) struct Sent<T> {
 }
 
 /// The requests of one direction of one IKE SA.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct RequestWindow<T> {
     next_id: u32,
     size: u32,

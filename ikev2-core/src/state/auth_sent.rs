@@ -42,7 +42,7 @@ const MAX_CANDIDATES: usize = 4;
 const FIRST_ID: u32 = 1;
 
 /// A responder that has not proven itself yet.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Candidate {
     channel: Channel,
     /// The request it answered, and its answer: both AUTHs cover one of them.
@@ -80,7 +80,7 @@ impl Candidate {
 }
 
 /// IKE_AUTH is out.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct AuthSent {
     pub(crate) init: Box<InitSent>,
     /// The first child, with one SPI for all candidates: only one of them will use it.

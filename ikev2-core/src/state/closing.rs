@@ -15,7 +15,7 @@ use crate::io::Discarded;
 const LINGER: Duration = Duration::from_secs(30);
 
 /// What is kept to answer retransmissions.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Closing {
     channel: Channel,
     responses: ResponseCache,

@@ -49,7 +49,7 @@ pub(crate) enum Phase {
 }
 
 /// An authenticated IKE SA.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Established {
     pub(crate) channel: Channel,
     pub(crate) remote_id: Identity,

@@ -42,6 +42,7 @@ use crate::negotiate::proposal::Chosen;
 use crate::trace;
 
 /// A request that has been accepted so far.
+#[derive(Clone)]
 pub(crate) struct InitReceived {
     /// The request as received: the initiator's AUTH covers it, and a retransmission is recognised by it.
     pub(crate) request: Vec<u8>,
@@ -55,6 +56,7 @@ pub(crate) struct InitReceived {
 }
 
 /// How far the answer is.
+#[derive(Clone)]
 enum Progress {
     /// The key exchange is being worked out.
     Responding(OpId),
@@ -62,6 +64,7 @@ enum Progress {
     Answered(Box<Answered>),
 }
 
+#[derive(Clone)]
 struct Answered {
     response: Vec<u8>,
     nr: Vec<u8>,

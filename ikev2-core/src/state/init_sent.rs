@@ -6,6 +6,7 @@
 
 use alloc::boxed::Box;
 use alloc::string::ToString;
+use alloc::sync::Arc;
 use alloc::vec;
 use alloc::vec::Vec;
 
@@ -35,13 +36,14 @@ use crate::path::Path;
 use crate::trace;
 
 /// What the initiator knows and waits for until the peer has proven itself.
+#[derive(Clone)]
 pub(crate) struct InitSent {
     /// Method of the KE payload.
     ke: KeId,
     /// Methods already tried, in order.
     tried: Vec<KeId>,
-    /// The private half; away while a job has it.
-    active: Option<Box<dyn ActiveKeyExchange>>,
+    /// The private half.
+    active: Option<Arc<dyn ActiveKeyExchange>>,
     pub(crate) ni: Vec<u8>,
     offer: Sa,
     cookie: Option<Vec<u8>>,
@@ -59,6 +61,7 @@ pub(crate) struct InitSent {
 }
 
 /// The step under way.
+#[derive(Clone)]
 enum Job {
     None,
     Start(OpId),
@@ -66,6 +69,7 @@ enum Job {
 }
 
 /// A valid answer whose shared secret is being worked out.
+#[derive(Clone)]
 struct Answered {
     spi_r: IkeSpi,
     response: Vec<u8>,
@@ -206,7 +210,7 @@ impl InitSent {
                 return Err(Discarded::Hint);
             }
             Reading::Valid { answered, peer } => {
-                let Some(active) = self.active.take() else { return Err(Discarded::Busy) };
+                let Some(active) = self.active.clone() else { return Err(Discarded::Busy) };
                 let op = cx.job(Request::KeyExchange(KeyExchangeJob::Complete { active, peer }));
                 self.job = Job::Complete(op, answered);
             }
@@ -322,12 +326,11 @@ impl InitSent {
     ) -> Result<Option<Candidate>, Error> {
         match (core::mem::replace(&mut self.job, Job::None), answer) {
             (Job::Start(waited), Answer::Started(started)) if waited == op => {
-                self.active = Some(started?);
+                self.active = Some(Arc::from(started?));
                 self.send(cx, common);
                 Ok(None)
             }
-            (Job::Complete(waited, answered), Answer::Completed { active, shared }) if waited == op => {
-                self.active = Some(active);
+            (Job::Complete(waited, answered), Answer::Completed(shared)) if waited == op => {
                 let shared = match shared {
                     Ok(shared) => shared,
                     // A bad public value in an unauthenticated answer is a hint as well.

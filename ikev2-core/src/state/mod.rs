@@ -16,7 +16,7 @@ use crate::ike_sa::{Common, Incoming, Step, TimerKind};
 use crate::job::{Answer, OpId};
 
 /// Where an IKE SA stands.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) enum State {
     /// Initiator: IKE_SA_INIT is being made, is out, or its answer is being worked on.
     InitSent(Box<init_sent::InitSent>),

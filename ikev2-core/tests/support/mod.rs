@@ -123,6 +123,8 @@ pub struct Pair {
     /// All that went over the wire.
     pub octets: Vec<Vec<u8>>,
     pub jobs_done: usize,
+    pub duplicate_each_step: bool,
+    pub duplicated: u64,
     refuse_install: Option<Side>,
 }
 
@@ -197,6 +199,8 @@ impl Pair {
             now: Instant::from_secs(1),
             octets: Vec::new(),
             jobs_done: 0,
+            duplicate_each_step: false,
+            duplicated: 0,
             refuse_install: options.refuse_install,
         }
     }
@@ -378,6 +382,12 @@ impl Pair {
         }
         self.octets.extend(octets);
         self.jobs_done += jobs;
+        if self.duplicate_each_step {
+            self.duplicated += 1;
+            let rng = Box::new(ChaCha20Rng::seed_from_u64(1000 + self.duplicated));
+            let host = self.host_mut(side);
+            host.endpoint = host.endpoint.duplicate(rng).expect("all outputs were taken");
+        }
     }
 
     /// Hands all datagrams of one side to the other.
