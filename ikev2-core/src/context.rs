@@ -36,6 +36,8 @@ pub(crate) enum Effect {
     Spawn(Box<IkeSa>),
     /// An IKE SA takes over the children and tasks of the one it replaces.
     Inherit { to: IkeHandle, children: ChildTable, tasks: Vec<Task> },
+    /// The peer uses the new IKE SA that it made: it stands, and takes over.
+    Decided { parent: IkeHandle, heir: IkeHandle },
     /// This IKE SA lost against one made at the same time; the peer is to close it.
     Redundant(IkeHandle),
     /// The authenticated peer says that this is its only IKE SA (RFC 7296 §2.4).

@@ -522,6 +522,7 @@ impl Endpoint {
             Effect::Inherit { to, children, tasks } => {
                 self.with(now, to, |sa, cx| match &mut sa.state {
                     State::Established(state) => {
+                        state.undecided = None;
                         state.children.extend(children);
                         state.tasks.extend(tasks);
                         state.pump(cx, &mut sa.common);
@@ -539,9 +540,25 @@ impl Endpoint {
                     }
                 });
             }
+            Effect::Decided { parent, heir } => {
+                self.with(now, parent, |sa, cx| {
+                    if let State::Established(state) = &mut sa.state
+                        && state.peer_ike_rekey.take_if(|theirs| theirs.handle == heir).is_some()
+                    {
+                        state.hand_over(cx, &mut sa.common, heir, false);
+                    }
+                });
+                // Had it been decided otherwise, the parent would have said so.
+                self.with(now, heir, |sa, _| {
+                    if let State::Established(state) = &mut sa.state {
+                        state.undecided = None;
+                    }
+                });
+            }
             Effect::Redundant(handle) => {
                 self.with(now, handle, |sa, cx| {
                     if let State::Established(state) = &mut sa.state {
+                        state.undecided = None;
                         state.phase = Phase::Redundant;
                         sa.common.timers.insert(TimerKind::HardIke, cx.now + REPLACED_GRACE);
                     }

@@ -19,7 +19,8 @@ use super::child::{
 use super::task::{Continuation, Purpose, Task};
 use super::{ANSWER_GRACE, MAX_TASK_RETRIES};
 use crate::collide::{
-    CollisionAnswer, Redundant, create_child_request, lower_nonce_pair_loses, rekey_child_request,
+    ChildActivity, CollisionAnswer, Redundant, create_child_request, lower_nonce_pair_loses,
+    rekey_child_request,
 };
 use crate::config::ChildConfig;
 use crate::context::Cx;
@@ -473,6 +474,12 @@ impl Established {
     ) {
         let exchange = ExchangeType::CREATE_CHILD_SA;
         let ChildResponse { id, agreement, ni, ke: method, replaces } = response;
+        if replaces.is_some()
+            && matches!(self.child_activity(replaces), ChildActivity::Absent | ChildActivity::Closing)
+        {
+            // Ours was done first: that one is on its way out (RFC 7296 §2.25.1).
+            return self.respond(cx, common, id, exchange, &[notify(NotifyType::TEMPORARY_FAILURE)]);
+        }
         let Some(spi) = cx.child_spi() else {
             return self.respond(cx, common, id, exchange, &[notify(NotifyType::NO_ADDITIONAL_SAS)]);
         };

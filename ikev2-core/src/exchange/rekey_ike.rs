@@ -183,6 +183,9 @@ impl Established {
 
     /// Ours came to nothing. If the peer's own has succeeded meanwhile, that one counts.
     fn rekey_failed(&mut self, cx: &mut Cx<'_>, common: &mut Common, error: Error) {
+        if self.phase != Phase::Open {
+            return;
+        }
         if let Some(theirs) = self.peer_ike_rekey.take() {
             return self.hand_over(cx, common, theirs.handle, false);
         }
@@ -225,6 +228,14 @@ impl Established {
                 }
                 cx.effects.push(Effect::Spawn(ike_sa));
                 self.hand_over(cx, common, theirs.handle, false);
+            }
+            // The peer has used its own meanwhile.
+            (None, _) if self.phase != Phase::Open => {
+                if let State::Established(established) = &mut ike_sa.state {
+                    established.phase = Phase::Redundant;
+                    established.tasks.push_back(Task::DeleteIke);
+                }
+                cx.effects.push(Effect::Spawn(ike_sa));
             }
             (theirs, _) => {
                 cx.effects.push(Effect::Spawn(ike_sa));
@@ -315,6 +326,10 @@ impl Established {
         let exchange = ExchangeType::CREATE_CHILD_SA;
         let Answer::Responded(result) = answer else { return };
         let IkeResponse { id, chosen, ni, ke } = response;
+        if self.phase != Phase::Open {
+            // Ours was done first: this one is on its way out (RFC 7296 §2.8.2).
+            return self.respond(cx, common, id, exchange, &[notify(NotifyType::TEMPORARY_FAILURE)]);
+        }
         let spi_r = cx.ike_spi();
         let nr = cx.nonce();
         let made = result.map_err(Error::from).and_then(|(public, shared)| {
@@ -323,7 +338,7 @@ impl Established {
             let ike_sa = self.make_ike(cx, common, &chosen, Role::Responder, spi_i, spi_r, &keying)?;
             Ok((public, ike_sa))
         });
-        let (public, ike_sa) = match made {
+        let (public, mut ike_sa) = match made {
             Ok(made) => made,
             Err(error) => {
                 let payload = error_payload(&error, None);
@@ -333,9 +348,13 @@ impl Established {
         let payloads =
             [Payload::Sa(chosen.to_sa(&spi_r.0)), Payload::Nonce(nr.clone()), ke_payload(ke, &public)];
         let handle = ike_sa.common.handle;
+        let undecided = self.is_rekeying_ike();
+        if let (true, State::Established(new)) = (undecided, &mut ike_sa.state) {
+            new.undecided = Some(common.handle);
+        }
         cx.effects.push(Effect::Spawn(ike_sa));
-        if self.is_rekeying_ike() {
-            // Who inherits is decided when the answer to ours is there (RFC 7296 §2.8.2).
+        if undecided {
+            // Who inherits is decided when the answer to ours is there (RFC 7296 §2.8.2), or when the peer uses its own.
             self.peer_ike_rekey = Some(PeerIkeRekey { handle, ni, nr });
         } else {
             self.hand_over(cx, common, handle, false);

@@ -72,9 +72,10 @@ pub(crate) enum Continuation {
 }
 
 impl Continuation {
-    /// Whether a request of ours will follow, which needs its place in the window.
-    pub(crate) fn will_send(&self) -> bool {
-        matches!(self, Self::ChildStart(_) | Self::IkeStart(_))
+    /// Whether an exchange of ours is being prepared or concluded. It holds its place in the window: our next request
+    /// tells the peer that we know the SA that it has answered with.
+    pub(crate) fn holds_window(&self) -> bool {
+        self.is_our_child_exchange() || self.is_our_ike_rekey()
     }
 
     /// Whether it is part of an exchange about children that we began.

@@ -11,13 +11,13 @@ use core::time::Duration;
 
 use ipsec_sa::{Instant, Role, SaUpdate};
 use ipsec_wire::Spi;
-use ipsec_wire::ike::{ExchangeType, NotifyType, Payload, PayloadChain};
+use ipsec_wire::ike::{ExchangeType, NotifyType, Payload, PayloadChain, PayloadKind, ProtocolId};
 
 use super::State;
 use super::closing::Closing;
 use crate::channel::{Channel, Inner};
 use crate::collide::{ChildActivity, IkeActivity};
-use crate::context::Cx;
+use crate::context::{Cx, Effect};
 use crate::error::{Error, InvalidMessage};
 use crate::event::{CloseReason, Event, IkeEstablished};
 use crate::exchange::ANSWER_GRACE;
@@ -30,7 +30,7 @@ use crate::exchange::task::{Continuation, Purpose, Task};
 use crate::exchange::window::{RequestWindow, Sent};
 use crate::identity::Identity;
 use crate::ike_sa::{ChildTable, Common, Incoming, Step, TimerKind, marked, sk_names};
-use crate::io::Discarded;
+use crate::io::{Discarded, IkeHandle};
 use crate::job::{Answer, OpId};
 use crate::path::Path;
 use crate::trace;
@@ -64,6 +64,8 @@ pub(crate) struct Established {
     pub(crate) deferred: Vec<Task>,
     pub(crate) jobs: BTreeMap<OpId, Continuation>,
     pub(crate) peer_ike_rekey: Option<PeerIkeRekey>,
+    /// The IKE SA that the peer wants this one to replace, while our own rekey of that is not decided.
+    pub(crate) undecided: Option<IkeHandle>,
     /// When an authentic message came last.
     pub(crate) last_heard: Instant,
 }
@@ -106,6 +108,7 @@ impl Established {
             deferred: Vec::new(),
             jobs: BTreeMap::new(),
             peer_ike_rekey: None,
+            undecided: None,
             last_heard: cx.now,
         }
     }
@@ -195,13 +198,19 @@ impl Established {
     /// Takes the next tasks, as many as there is room for (RFC 7296 §2.3).
     pub(crate) fn pump(&mut self, cx: &mut Cx<'_>, common: &mut Common) {
         while let Some(task) = self.tasks.front() {
-            let ours = self.jobs.values().filter(|job| job.will_send()).count();
+            let ours = self.jobs.values().filter(|job| job.holds_window()).count();
             let idle = self.requests.len() == 0
                 && !self.jobs.values().any(|job| job.is_our_child_exchange() || job.is_our_ike_rekey());
             let exclusive_under_way = self.is_rekeying_ike()
                 || self.is_answering_ike_rekey()
                 || self.requests.iter().any(|sent| matches!(sent.purpose, Purpose::DeleteIke));
-            if exclusive_under_way || !self.requests.room(ours) || (task.is_exclusive() && !idle) {
+            // What waits for an answer now would be left behind on the old IKE SA.
+            let unfinished = matches!(task, Task::RekeyIke { .. }) && !self.jobs.is_empty();
+            if exclusive_under_way
+                || unfinished
+                || !self.requests.room(ours)
+                || (task.is_exclusive() && !idle)
+            {
                 return;
             }
             let Some(task) = self.tasks.pop_front() else { return };
@@ -345,6 +354,14 @@ impl Established {
         if !response {
             match (self.responses.standing(id), self.responses.answered(id)) {
                 (Standing::New, _) if piece.is_none() => {
+                    if let (Some(parent), Some(inner)) = (self.undecided, &inner)
+                        && !deletes_ike(cx, inner)
+                    {
+                        // The peer has decided for this one: it takes over, and the request is taken when it comes
+                        // again.
+                        cx.effects.push(Effect::Decided { parent, heir: common.handle });
+                        return Step::discard(State::Established(self), Discarded::Busy);
+                    }
                     self.responses.begin(id);
                     self.reply_paths.insert(id, message.path);
                     self.heard(id, common.connection.config.window);
@@ -624,4 +641,15 @@ impl Established {
             self.children.values().flat_map(|child| [child.rekey_at, child.expires_at]).flatten().min();
         [children, self.requests.due()].into_iter().flatten().min()
     }
+}
+
+/// Whether an opened message deletes the IKE SA it came on.
+fn deletes_ike(cx: &Cx<'_>, inner: &Inner<'_>) -> bool {
+    let Inner::Whole { first, octets, offset } = inner else { return false };
+    let chain = PayloadChain::parse(*first, octets, *offset, &cx.config.limits);
+    chain.is_ok_and(|chain| {
+        chain.payloads().any(|payload| {
+            matches!(payload.kind(), PayloadKind::Delete(delete) if delete.protocol == ProtocolId::IKE)
+        })
+    })
 }
