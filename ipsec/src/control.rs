@@ -90,7 +90,15 @@ impl Stack {
         let evicted = protect.queue.push(packet, &self.config.queue);
         self.stats.queued.count(packet.len());
         self.stats.drop_many(&DropReason::QueueFull, evicted as u64);
-        self.stirred |= matches!(protect.demand, Demand::Wanted(_));
+        if let Demand::Wanted(flow) = protect.demand {
+            self.ask_for_child(now, policy, flow);
+            self.stirred = true;
+            if self.protects.get(&policy).is_some_and(|protect| matches!(protect.demand, Demand::Resting(_)))
+            {
+                // Refused at once, and counted.
+                return Ok(Verdict::Dropped(DropReason::NoConnection));
+            }
+        }
         Ok(Verdict::Queued)
     }
 
