@@ -142,13 +142,13 @@ INFORMATIONAL (37) response, IKE 2.0, message id 5, flags --R (0x20), 336 octets
     10.0.0.0-10.0.0.255, protocol UDP (17), port 53
     fd00::1, any protocol
     10.0.0.0-10.0.0.255, protocol TCP (6), ports opaque
-    TS_SECLABEL (10), protocol 0: ab
+    TS_SECLABEL (10), label ab
   CP (47), 16 octets
     type CFG_REQUEST (1)
     attribute INTERNAL_IP4_DNS (3)
-      08080808
+      8.8.8.8
   EAP (48), 14 octets
-    response, id 7, type GTC (6)
+    Response (2), id 7, type GTC (6)
   unknown (200), critical, 5 octets
     09
   SKF (53), 11 octets
@@ -160,4 +160,72 @@ INFORMATIONAL (37) response, IKE 2.0, message id 5, flags --R (0x20), 336 octets
         "SA IDi IDr CERT AUTH N(REKEY_SA) N(INVALID_KE_PAYLOAD) N(SIGNATURE_HASH_ALGORITHMS) \
          N(NotifyType(40999)) D V TSi CP(CFG_REQUEST) EAP PayloadType(200) SKF(1/3)"
     );
+}
+
+#[test]
+fn what_bodies_say() {
+    let ed25519 = [0x30, 5, 6, 3, 0x2b, 0x65, 0x70];
+    let announced =
+        AuthAnnouncement { method: AuthMethod::DIGITAL_SIGNATURE, cert_link: Some(1), algorithm: &ed25519 };
+    let gateway = Gateway { gateway_type: GatewayType::FQDN, identity: b"gw.example" };
+    let address = CfgValue::Ipv6Prefix { address: "fd00::7".parse().unwrap(), prefix_len: 64 };
+    let message = empty()
+        .with(Auth::digital_signature(&ed25519, &[0x51; 4]).unwrap())
+        .with(Cert::hash_and_url(CertEncoding::HASH_AND_URL_X509, &[0xaa; 20], "http://a.example/c"))
+        .with(CertReq::new(CertEncoding::X509_SIGNATURE, [0xbb; 20]))
+        .with(Notify::auth_methods(&[announced]))
+        .with(Notify::with_data(NotifyType::REDIRECT, NotifyData::Redirect { gateway, nonce: &[1, 2] }))
+        .with(Notify::new(NotifyType::SET_WINDOW_SIZE, [1]))
+        .with(Payload::Vendor(hex::decode("1e2b516905991c7d7c96fcbfb587e46100000009").unwrap()))
+        .with(Cp::new(
+            CfgType::REPLY,
+            vec![CfgAttribute::with_value(CfgAttributeType::INTERNAL_IP6_ADDRESS, address)],
+        ))
+        .with(Payload::Eap(vec![1, 3, 0, 10, 13, 0xc0, 0, 0, 16, 0]))
+        .with(Payload::Eap(vec![1, 3]))
+        .with(Payload::Ps(vec![1, 2, 3, 4]));
+    let expected = "\
+AUTH (39), 20 octets
+    method Digital Signature (14)
+    algorithm Ed25519
+    51515151
+  CERT (37), 43 octets
+    encoding Hash and URL of X.509 certificate (12)
+    SHA-1 aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa
+    \"http://a.example/c\"
+  CERTREQ (38), 25 octets
+    encoding X.509 Certificate - Signature (4)
+    authority bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb
+  N (41), 18 octets
+    SUPPORTED_AUTH_METHODS (16443)
+    Digital Signature (14), authority 1
+      algorithm Ed25519
+  N (41), 22 octets
+    REDIRECT (16407)
+    gateway \"gw.example\"
+    0102
+  N (41), 9 octets
+    SET_WINDOW_SIZE (16385)
+    malformed, 1 octets
+    01
+  V (43), 24 octets
+    MS NT5 ISAKMPOAKLEY
+      00000009
+  CP (47), 29 octets
+    type CFG_REPLY (2)
+    attribute INTERNAL_IP6_ADDRESS (8)
+      fd00::7/64
+  EAP (48), 14 octets
+    Request (1), id 3, type TLS (13)
+      flags 0xc0, 0 octets of 4096
+  EAP (48), 6 octets
+    not an EAP packet: truncated at octet 0
+  PS (54), 8 octets
+    key 01
+    key 02
+    key 03
+    key 04";
+    let shown = parse(&message.emit()).to_string();
+    let body: Vec<_> = shown.lines().skip(3).collect();
+    assert_eq!(body.join("\n").trim_start(), expected);
 }

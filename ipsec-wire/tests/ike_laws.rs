@@ -18,12 +18,52 @@ fn accepted(view: MessageView<'_>) {
     for payload in view.payloads() {
         assert_eq!(payload.offset, end, "payloads stand one behind the other");
         end += PAYLOAD_HEADER_LEN + payload.body.len();
-        let understood = !matches!(payload.kind(), PayloadKind::Unknown(_));
-        assert_eq!(understood, payload.payload_type.is_understood());
+        typed(&payload);
     }
     assert_eq!(end, view.raw().len(), "payloads fill the message");
     assert!(!format!("{view}").is_empty() && !format!("{view:#}").is_empty());
     assert_eq!(view.summary().to_string().is_empty(), view.payloads().next().is_none());
+}
+
+/// What is understood has a kind, and what a body says in typed form is what its octets say.
+fn typed(payload: &PayloadView<'_>) {
+    let kind = payload.kind();
+    let opaque = matches!(kind, PayloadKind::Unknown(_) | PayloadKind::Gspm(_) | PayloadKind::Ps(_));
+    assert_eq!(opaque, !payload.payload_type.is_understood());
+    match kind {
+        PayloadKind::Notify(notify) => assert_eq!(notify.content().to_vec(), notify.data),
+        PayloadKind::Cp(cp) => {
+            for (kind, value) in cp.attributes() {
+                assert_eq!(CfgValue::read(kind, value).to_vec(), value, "{kind}");
+            }
+            assert_eq!(cp.values().count(), cp.attributes().count());
+        }
+        PayloadKind::Eap(packet) => {
+            if let Ok(eap) = EapView::parse(packet, payload.offset + 4) {
+                assert_eq!(eap.to_vec(), packet);
+                assert_eq!(
+                    eap.method().map(|method| method.to_vec()),
+                    eap.eap_type().map(|_| eap.body.to_vec())
+                );
+            }
+        }
+        PayloadKind::Auth(auth) => {
+            if let Some(parts) = auth.digital_signature() {
+                let again =
+                    Auth::digital_signature(parts.algorithm, parts.signature).expect("it fitted before");
+                assert_eq!(again.data, auth.data);
+                let der = parts.algorithm_identifier().map(|read| read.der);
+                assert!(der.is_none_or(|der| der == parts.algorithm));
+            }
+        }
+        PayloadKind::Ps(solution) => {
+            assert!(solution.keys().is_none_or(|keys| keys.concat() == solution.data));
+        }
+        PayloadKind::Vendor(vendor) => {
+            assert!(vendor_name(vendor).is_none_or(|known| vendor.ends_with(known.rest)));
+        }
+        _ => {}
+    }
 }
 
 fn parse_and_check(raw: &[u8]) -> bool {

@@ -157,6 +157,10 @@ code_points! { attribute_type: AttributeType {
     14 KEY_LENGTH
 } }
 
+code_points! { secure_password_method: SecurePasswordMethod {
+    1 PACE 2 AUG_PAKE 3 SECURE_PSK
+} }
+
 code_points! { eap_type: EapType {
     1 IDENTITY 2 NOTIFICATION 3 NAK 4 MD5_CHALLENGE 6 GTC 13 TLS 18 SIM 21 TTLS 23 AKA 25 PEAP 26 MSCHAPV2
     29 MSCHAPV2_OLD 50 AKA_PRIME 254 EXPANDED

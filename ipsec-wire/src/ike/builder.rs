@@ -175,6 +175,8 @@ impl PayloadView<'_> {
             PayloadKind::Skf(skf) => Payload::Skf(skf.to_owned()),
             PayloadKind::Cp(cp) => Payload::Cp(cp.to_owned()),
             PayloadKind::Eap(eap) => Payload::Eap(eap.to_vec()),
+            PayloadKind::Gspm(data) => Payload::Gspm(data.to_vec()),
+            PayloadKind::Ps(solution) => Payload::Ps(solution.data.to_vec()),
             PayloadKind::Unknown(body) => {
                 Payload::Unknown { payload_type: self.payload_type, body: body.to_vec() }
             }
@@ -249,6 +251,10 @@ pub enum Payload {
     Cp(Cp),
     /// Extensible Authentication: one EAP packet.
     Eap(Vec<u8>),
+    /// Generic Secure Password Method: the method's data.
+    Gspm(Vec<u8>),
+    /// Puzzle Solution: four keys of one size.
+    Ps(Vec<u8>),
     /// Any other type, or a known one with a body of the caller's making.
     Unknown {
         /// The payload's type.
@@ -280,6 +286,8 @@ impl Payload {
             Self::Skf(_) => PayloadType::SKF,
             Self::Cp(_) => PayloadType::CP,
             Self::Eap(_) => PayloadType::EAP,
+            Self::Gspm(_) => PayloadType::GSPM,
+            Self::Ps(_) => PayloadType::PS,
             Self::Unknown { payload_type, .. } => *payload_type,
         }
     }
@@ -315,9 +323,12 @@ impl Payload {
             Self::Sk(sk) => out.extend_from_slice(&sk.body),
             Self::Skf(skf) => skf.emit(out),
             Self::Cp(cp) => cp.emit(out),
-            Self::Nonce(body) | Self::Vendor(body) | Self::Eap(body) | Self::Unknown { body, .. } => {
-                out.extend_from_slice(body);
-            }
+            Self::Nonce(body)
+            | Self::Vendor(body)
+            | Self::Eap(body)
+            | Self::Gspm(body)
+            | Self::Ps(body)
+            | Self::Unknown { body, .. } => out.extend_from_slice(body),
         }
     }
 }

@@ -6,18 +6,25 @@
 use core::fmt::{self, Display, Formatter};
 use core::str;
 
+use super::algorithm::AlgorithmIdentifier;
+use super::auth::AuthView;
+use super::cert::CertView;
+use super::cfg_value::CfgValue;
+use super::eap::{EapCode, EapMethod, EapView, MsChapV2OpCode, SimAkaSubtype};
 use super::header::Header;
 use super::message::{Message, MessageView};
 use super::notify::NotifyView;
+use super::notify_data::{Gateway, GatewayType, NotifyData, PpkIdType};
 use super::payload::{PayloadChain, PayloadKind, PayloadView, Payloads};
 use super::registry::{
     AttributeType, AuthMethod, CertEncoding, CfgAttributeType, CfgType, EapType, ExchangeType, HashId,
-    IdType, KeId, NotifyType, PayloadType, ProtocolId, TransformType, TsType,
+    IdType, IpCompTransform, KeId, NotifyType, PayloadType, PrfId, ProtocolId, SecurePasswordMethod,
+    TransformType, TsType,
 };
 use super::sa::{AttributeValueView, ProposalView, TransformView};
 use super::ts::{TrafficSelectorView, TsView};
+use super::vendor::vendor_name;
 use crate::ip::IpProtocol;
-use crate::octets::{u16_at, u32_at};
 
 /// Octets of a string that `{}` prints.
 const CUT: usize = 32;
@@ -46,7 +53,8 @@ macro_rules! named {
 
 named! {
     AttributeType AuthMethod CertEncoding CfgAttributeType CfgType EapType ExchangeType HashId IdType KeId
-    NotifyType PayloadType ProtocolId TransformType TsType IpProtocol
+    NotifyType PayloadType ProtocolId TransformType TsType IpProtocol IpCompTransform PrfId EapCode
+    SecurePasswordMethod GatewayType PpkIdType SimAkaSubtype MsChapV2OpCode
 }
 
 fn named(value: impl Into<Named<u32>>) -> Named<u32> {
@@ -149,18 +157,17 @@ impl<'f, 'b> Tree<'f, 'b> {
                     (None, None) => self.octets(depth, id.data),
                 }
             }
-            PayloadKind::Cert(cert) => {
-                self.line(depth, format_args!("encoding {}", named(cert.encoding)))?;
-                self.octets(depth, cert.data)
-            }
+            PayloadKind::Cert(cert) => self.certificate(depth, cert),
             PayloadKind::CertReq(request) => {
                 self.line(depth, format_args!("encoding {}", named(request.encoding)))?;
-                self.octets(depth, request.data)
+                match request.authorities() {
+                    Some(mut authorities) => authorities.try_for_each(|hash| {
+                        self.line(depth, format_args!("authority {}", Hex { octets: hash, whole: true }))
+                    }),
+                    None => self.octets(depth, request.data),
+                }
             }
-            PayloadKind::Auth(auth) => {
-                self.line(depth, format_args!("method {}", named(auth.method)))?;
-                self.octets(depth, auth.data)
-            }
+            PayloadKind::Auth(auth) => self.auth(depth, auth),
             PayloadKind::Notify(notify) => self.notify(depth, notify),
             PayloadKind::Delete(delete) => {
                 self.line(depth, format_args!("protocol {}", named(delete.protocol)))?;
@@ -168,12 +175,7 @@ impl<'f, 'b> Tree<'f, 'b> {
                     self.line(depth, format_args!("SPI {}", Hex { octets: spi, whole: true }))
                 })
             }
-            PayloadKind::Vendor(vendor) => match str::from_utf8(vendor) {
-                Ok(text) if !text.is_empty() && !text.chars().any(char::is_control) => {
-                    self.line(depth, format_args!("{}", Text(text)))
-                }
-                _ => self.octets(depth, vendor),
-            },
+            PayloadKind::Vendor(vendor) => self.vendor(depth, vendor),
             PayloadKind::TsI(ts) | PayloadKind::TsR(ts) => self.selectors(depth, ts),
             PayloadKind::Sk(sk) => {
                 self.line(depth, format_args!("first inside {}", named(sk.next)))?;
@@ -189,13 +191,21 @@ impl<'f, 'b> Tree<'f, 'b> {
             }
             PayloadKind::Cp(cp) => {
                 self.line(depth, format_args!("type {}", named(cp.cfg_type)))?;
-                cp.attributes().try_for_each(|(kind, value)| {
+                cp.values().try_for_each(|(kind, value)| {
                     self.line(depth, format_args!("attribute {}", named(kind)))?;
-                    self.octets(depth + 1, value)
+                    self.cfg_value(depth + 1, value)
                 })
             }
             PayloadKind::Eap(eap) => self.eap(depth, eap),
-            PayloadKind::Nonce(octets) | PayloadKind::Unknown(octets) => self.octets(depth, octets),
+            PayloadKind::Ps(solution) => match solution.keys() {
+                Some(keys) => keys.into_iter().try_for_each(|key| {
+                    self.line(depth, format_args!("key {}", Hex { octets: key, whole: true }))
+                }),
+                None => self.octets(depth, solution.data),
+            },
+            PayloadKind::Nonce(octets) | PayloadKind::Gspm(octets) | PayloadKind::Unknown(octets) => {
+                self.octets(depth, octets)
+            }
         }
     }
 
@@ -234,21 +244,190 @@ impl<'f, 'b> Tree<'f, 'b> {
             let spi = Hex { octets: notify.spi, whole: true };
             self.line(depth, format_args!("protocol {}, SPI {spi}", named(notify.protocol)))?;
         }
-        match (notify.notify_type, notify.data.len()) {
-            (NotifyType::INVALID_KE_PAYLOAD, 2) => {
-                let method = KeId(u16_at(notify.data, 0).unwrap_or_default());
-                self.line(depth, format_args!("wanted {}", named(method)))
+        self.notify_data(depth, notify.content())
+    }
+
+    fn notify_data(&mut self, depth: usize, data: NotifyData<'_>) -> fmt::Result {
+        match data {
+            NotifyData::Empty => Ok(()),
+            NotifyData::CriticalPayload(kind) => self.line(depth, format_args!("payload {}", named(kind))),
+            NotifyData::MessageId(id) => self.line(depth, format_args!("message id {id}")),
+            NotifyData::KeMethod(method) => self.line(depth, format_args!("wanted {}", named(method))),
+            NotifyData::WindowSize(size) => self.line(depth, format_args!("{size}")),
+            NotifyData::IpComp { cpi, transform, attributes } => {
+                self.line(depth, format_args!("CPI {cpi:#06x}, {}", named(transform)))?;
+                self.octets(depth, attributes)
             }
-            (NotifyType::SET_WINDOW_SIZE, 4) => {
-                self.line(depth, format_args!("{}", u32_at(notify.data, 0).unwrap_or_default()))
+            NotifyData::Address(address) => self.line(depth, format_args!("{address}")),
+            NotifyData::NoNats { source, destination } => {
+                self.line(depth, format_args!("from {source} to {destination}"))
             }
-            (NotifyType::SIGNATURE_HASH_ALGORITHMS, length) if length % 2 == 0 => {
-                let mut hashes = notify.data.chunks_exact(2);
-                hashes.try_for_each(|hash| {
-                    self.line(depth, format_args!("{}", named(HashId(u16_at(hash, 0).unwrap_or_default()))))
-                })
+            NotifyData::AuthLifetime(seconds) => self.line(depth, format_args!("{seconds} s")),
+            NotifyData::Redirect { gateway, nonce } => {
+                self.gateway(depth, gateway)?;
+                self.octets(depth, nonce)
             }
-            _ => self.octets(depth, notify.data),
+            NotifyData::RedirectedFrom(gateway) => self.gateway(depth, gateway),
+            NotifyData::TicketWithLifetime { lifetime, ticket } => {
+                self.line(depth, format_args!("{lifetime} s"))?;
+                self.octets(depth, ticket)
+            }
+            NotifyData::MessageIdSync { nonce, expected_send, expected_receive } => {
+                let nonce = Hex { octets: &nonce, whole: true };
+                self.line(
+                    depth,
+                    format_args!("nonce {nonce}, will send {expected_send}, expects {expected_receive}"),
+                )
+            }
+            NotifyData::ReplayCounterSync32(delta) => self.line(depth, format_args!("by {delta}")),
+            NotifyData::ReplayCounterSync64(delta) => self.line(depth, format_args!("by {delta} (64 bits)")),
+            NotifyData::PasswordMethods(methods) => methods
+                .iter::<SecurePasswordMethod>()
+                .try_for_each(|method| self.line(depth, format_args!("{}", named(method)))),
+            NotifyData::Domain(domain) => self.line(depth, format_args!("{}", Text(domain))),
+            NotifyData::SignatureHashes(hashes) => {
+                hashes.iter::<HashId>().try_for_each(|hash| self.line(depth, format_args!("{}", named(hash))))
+            }
+            NotifyData::Puzzle { prf, difficulty } => {
+                self.line(depth, format_args!("{}, difficulty {difficulty}", named(prf)))
+            }
+            NotifyData::PpkIdentity { id_type, id } => {
+                self.line(depth, format_args!("{}", named(id_type)))?;
+                self.text_or_octets(depth, id)
+            }
+            NotifyData::PpkIdentityKey { id_type, id, confirmation } => {
+                let confirmation = Hex { octets: &confirmation, whole: true };
+                self.line(depth, format_args!("{}, confirmation {confirmation}", named(id_type)))?;
+                self.text_or_octets(depth, id)
+            }
+            NotifyData::UseAggfrag(flags) => {
+                let split = flags.contains(super::notify_data::AggfragFlags::DONT_FRAGMENT);
+                let control = flags.contains(super::notify_data::AggfragFlags::CONGESTION_CONTROL);
+                let (split, control) = (if split { 'D' } else { '-' }, if control { 'C' } else { '-' });
+                self.line(depth, format_args!("flags {split}{control} ({:#04x})", flags.0))
+            }
+            NotifyData::AuthMethods(methods) => methods.iter().try_for_each(|announced| {
+                self.line(depth, format_args!("{}", named(announced.method)))?;
+                if let Some(link) = announced.cert_link {
+                    write!(self.f, ", authority {link}")?;
+                }
+                if announced.algorithm.is_empty() {
+                    return Ok(());
+                }
+                self.algorithm(depth + 1, announced.algorithm, announced.algorithm_identifier())
+            }),
+            NotifyData::ResourceInfo(octets) => self.text_or_octets(depth, octets),
+            NotifyData::NatDetection(hash) => self.octets(depth, hash),
+            NotifyData::Malformed(octets) => {
+                self.line(depth, format_args!("malformed, {} octets", octets.len()))?;
+                self.octets(depth, octets)
+            }
+            NotifyData::Spi(octets)
+            | NotifyData::Packet(octets)
+            | NotifyData::Cookie(octets)
+            | NotifyData::Ticket(octets)
+            | NotifyData::LinkId(octets)
+            | NotifyData::CrashToken(octets)
+            | NotifyData::NoPpkAuth(octets)
+            | NotifyData::KeyExchangeLink(octets)
+            | NotifyData::Opaque(octets) => self.octets(depth, octets),
+        }
+    }
+
+    fn gateway(&mut self, depth: usize, gateway: Gateway<'_>) -> fmt::Result {
+        match (gateway.address(), gateway.fqdn()) {
+            (Some(address), _) => self.line(depth, format_args!("gateway {address}")),
+            (None, Some(name)) => self.line(depth, format_args!("gateway {}", Text(name))),
+            (None, None) => {
+                self.line(depth, format_args!("gateway by {}", named(gateway.gateway_type)))?;
+                self.octets(depth, gateway.identity)
+            }
+        }
+    }
+
+    fn text_or_octets(&mut self, depth: usize, octets: &[u8]) -> fmt::Result {
+        match str::from_utf8(octets) {
+            Ok(text) if !text.is_empty() && !text.chars().any(char::is_control) => {
+                self.line(depth, format_args!("{}", Text(text)))
+            }
+            _ => self.octets(depth, octets),
+        }
+    }
+
+    fn vendor(&mut self, depth: usize, vendor: &[u8]) -> fmt::Result {
+        let Some(known) = vendor_name(vendor) else { return self.text_or_octets(depth, vendor) };
+        self.line(depth, format_args!("{}", known.name))?;
+        self.text_or_octets(depth + 1, known.rest)
+    }
+
+    fn certificate(&mut self, depth: usize, cert: CertView<'_>) -> fmt::Result {
+        self.line(depth, format_args!("encoding {}", named(cert.encoding)))?;
+        let Some(found) = cert.hash_and_url() else { return self.octets(depth, cert.data) };
+        self.line(depth, format_args!("SHA-1 {}", Hex { octets: found.hash, whole: true }))?;
+        self.line(depth, format_args!("{}", Text(found.url)))
+    }
+
+    fn auth(&mut self, depth: usize, auth: AuthView<'_>) -> fmt::Result {
+        self.line(depth, format_args!("method {}", named(auth.method)))?;
+        let Some(parts) = auth.digital_signature() else { return self.octets(depth, auth.data) };
+        self.algorithm(depth, parts.algorithm, parts.algorithm_identifier())?;
+        self.octets(depth, parts.signature)
+    }
+
+    fn algorithm(&mut self, depth: usize, der: &[u8], read: Option<AlgorithmIdentifier<'_>>) -> fmt::Result {
+        let name = read.and_then(|algorithm| algorithm.name()).unwrap_or("unknown");
+        self.line(depth, format_args!("algorithm {name}"))?;
+        if let Some(hash) = read.and_then(|algorithm| algorithm.pss_hash()) {
+            write!(self.f, " with {hash}")?;
+        }
+        if name == "unknown" {
+            write!(self.f, " ({})", Hex { octets: der, whole: self.f.alternate() })?;
+        }
+        Ok(())
+    }
+
+    fn cfg_value(&mut self, depth: usize, value: CfgValue<'_>) -> fmt::Result {
+        match value {
+            CfgValue::Empty => Ok(()),
+            CfgValue::Ipv4(address) => self.line(depth, format_args!("{address}")),
+            CfgValue::Ipv6(address) => self.line(depth, format_args!("{address}")),
+            CfgValue::Ipv6Prefix { address, prefix_len } => {
+                self.line(depth, format_args!("{address}/{prefix_len}"))
+            }
+            CfgValue::Ipv4Subnet { address, netmask } => {
+                self.line(depth, format_args!("{address} mask {netmask}"))
+            }
+            CfgValue::Text(text) => self.line(depth, format_args!("{}", Text(text))),
+            CfgValue::Attributes(list) => list
+                .iter::<CfgAttributeType>()
+                .try_for_each(|kind| self.line(depth, format_args!("{}", named(kind)))),
+            CfgValue::Seconds(seconds) => self.line(depth, format_args!("{seconds} s")),
+            CfgValue::HomePrefix { lifetime, address, prefix_len } => {
+                self.line(depth, format_args!("{address}/{prefix_len} for {lifetime} s"))
+            }
+            CfgValue::Ipv6Link { interface_id, link_id } => {
+                let interface_id = Hex { octets: &interface_id, whole: true };
+                self.line(depth, format_args!("interface id {interface_id}"))?;
+                self.octets(depth, link_id)
+            }
+            CfgValue::TrustAnchor { key_tag, algorithm, digest_type, digest } => {
+                self.line(
+                    depth,
+                    format_args!("key tag {key_tag}, algorithm {algorithm}, digest type {digest_type}"),
+                )?;
+                self.octets(depth, digest)
+            }
+            CfgValue::EncryptedDns(resolver) => {
+                self.line(depth, format_args!("priority {}", resolver.service_priority))?;
+                resolver.addresses().try_for_each(|a| self.line(depth, format_args!("address {a}")))?;
+                self.octets(depth, resolver.adn)?;
+                self.octets(depth, resolver.svc_params)
+            }
+            CfgValue::Opaque(octets) => self.octets(depth, octets),
+            CfgValue::Malformed(octets) => {
+                self.line(depth, format_args!("malformed, {} octets", octets.len()))?;
+                self.octets(depth, octets)
+            }
         }
     }
 
@@ -256,20 +435,32 @@ impl<'f, 'b> Tree<'f, 'b> {
         ts.selectors().try_for_each(|selector| self.line(depth, format_args!("{selector}")))
     }
 
+    /// Headers only: data can hold passwords.
     fn eap(&mut self, depth: usize, packet: &[u8]) -> fmt::Result {
-        let code = match packet.first() {
-            Some(1) => "request",
-            Some(2) => "response",
-            Some(3) => "success",
-            Some(4) => "failure",
-            _ => "unknown code",
+        let eap = match EapView::parse(packet, 0) {
+            Ok(eap) => eap,
+            Err(error) => return self.line(depth, format_args!("not an EAP packet: {error}")),
         };
-        match (packet.get(1), packet.get(4)) {
-            (Some(id), Some(&kind)) => {
-                self.line(depth, format_args!("{code}, id {id}, type {}", named(EapType(kind))))
+        self.line(depth, format_args!("{}, id {}", named(eap.code), eap.identifier))?;
+        let Some(method) = eap.method() else { return Ok(()) };
+        write!(self.f, ", type {}", named(method.eap_type()))?;
+        match method {
+            EapMethod::Nak(wanted) => wanted
+                .iter()
+                .try_for_each(|&kind| self.line(depth + 1, format_args!("wanted {}", named(EapType(kind))))),
+            EapMethod::Tls { flags, message_length, data, .. } => {
+                self.line(depth + 1, format_args!("flags {:#04x}, {} octets", flags.0, data.len()))?;
+                message_length.map_or(Ok(()), |length| write!(self.f, " of {length}"))
             }
-            (Some(id), None) => self.line(depth, format_args!("{code}, id {id}")),
-            _ => self.line(depth, format_args!("{code}")),
+            EapMethod::SimAka { subtype, attributes, .. } => {
+                self.line(depth + 1, format_args!("{}", named(subtype)))?;
+                write!(self.f, ", {} attributes", attributes.iter().count())
+            }
+            EapMethod::MsChapV2 { op_code, .. } => self.line(depth + 1, format_args!("{}", named(op_code))),
+            EapMethod::Expanded { vendor, vendor_type, .. } => {
+                self.line(depth + 1, format_args!("vendor {vendor}, type {vendor_type}"))
+            }
+            _ => Ok(()),
         }
     }
 }
@@ -302,6 +493,17 @@ impl Display for PayloadView<'_> {
 
 impl Display for TrafficSelectorView<'_> {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        if let Some(label) = self.security_label() {
+            return match str::from_utf8(label.strip_suffix(&[0]).unwrap_or(label)) {
+                Ok(text) if !text.is_empty() => write!(f, "{}, label {}", named(self.ts_type), Text(text)),
+                _ => write!(
+                    f,
+                    "{}, label {}",
+                    named(self.ts_type),
+                    Hex { octets: label, whole: f.alternate() }
+                ),
+            };
+        }
         let Some((start, end)) = self.addresses() else {
             let octets = Hex { octets: self.body, whole: f.alternate() };
             return write!(f, "{}, protocol {}: {octets}", named(self.ts_type), self.protocol);

@@ -14,6 +14,7 @@ use super::fragment::SkfView;
 use super::id::IdView;
 use super::ke::KeView;
 use super::notify::NotifyView;
+use super::puzzle::PuzzleSolutionView;
 use super::registry::{NotifyType, PayloadType};
 use super::sa::SaView;
 use super::sk::SkView;
@@ -27,8 +28,9 @@ pub const PAYLOAD_HEADER_LEN: usize = 4;
 pub const CRITICAL: u8 = 0x80;
 
 impl PayloadType {
-    /// Whether this crate reads the body of such a payload into a type of its own. A critical payload for
-    /// which this is false asks for UNSUPPORTED_CRITICAL_PAYLOAD (RFC 7296 §2.5).
+    /// Whether the type is one of RFC 7296 or RFC 7383, which every implementation built on this crate
+    /// understands. A critical payload for which this is false asks for UNSUPPORTED_CRITICAL_PAYLOAD (RFC
+    /// 7296 §2.5), unless the caller understands it: GSPM and PS are read here, but acted upon by few.
     #[must_use]
     pub const fn is_understood(self) -> bool {
         matches!(self.0, 33..=48) || self.0 == Self::SKF.0
@@ -194,6 +196,8 @@ impl<'a> PayloadView<'a> {
             PayloadType::SKF => PayloadKind::Skf(SkfView::read(self.next_payload, body, at).ok()?),
             PayloadType::CP => PayloadKind::Cp(CpView::validated(body)?),
             PayloadType::EAP => PayloadKind::Eap(body),
+            PayloadType::GSPM => PayloadKind::Gspm(body),
+            PayloadType::PS => PayloadKind::Ps(PuzzleSolutionView { data: body }),
             _ => PayloadKind::Unknown(body),
         })
     }
@@ -237,7 +241,11 @@ pub enum PayloadKind<'a> {
     Cp(CpView<'a>),
     /// Extensible Authentication: one EAP packet.
     Eap(&'a [u8]),
-    /// A type whose body is not read here.
+    /// Generic Secure Password Method: the data is the method's (RFC 6467 §3).
+    Gspm(&'a [u8]),
+    /// Puzzle Solution.
+    Ps(PuzzleSolutionView<'a>),
+    /// A type whose body is not read here; those of group key management have names.
     Unknown(&'a [u8]),
 }
 

@@ -246,6 +246,15 @@ newtype_enum! {
 }
 
 newtype_enum! {
+    /// Methods of SECURE_PASSWORD_METHODS (RFC 6467 §7).
+    pub struct SecurePasswordMethod(u16) {
+        PACE = 1 => "PACE",
+        AUG_PAKE = 2 => "AugPAKE",
+        SECURE_PSK = 3 => "Secure PSK Authentication",
+    }
+}
+
+newtype_enum! {
     /// The form of an identification (RFC 7296 §3.5; 4 and 6..=8 are IKEv1's, RFC 2407 §4.6.2.1).
     pub struct IdType(u8) {
         IPV4_ADDR = 1 => "ID_IPV4_ADDR",

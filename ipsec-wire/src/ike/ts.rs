@@ -149,6 +149,12 @@ impl TrafficSelectorView<'_> {
         addresses(self.ts_type, self.body)
     }
 
+    /// The label of TS_SECLABEL, to be matched as it is (RFC 9478 §2).
+    #[must_use]
+    pub fn security_label(&self) -> Option<&[u8]> {
+        (self.ts_type == TsType::SECLABEL).then_some(self.body)
+    }
+
     /// The owned mirror.
     #[must_use]
     pub fn to_owned(&self) -> TrafficSelector {
@@ -239,6 +245,12 @@ impl TrafficSelector {
         Self { ts_type, protocol, start_port: *ports.start(), end_port: *ports.end(), body, length: None }
     }
 
+    /// A security label (RFC 9478 §2). What stands in the protocol's place is reserved.
+    #[must_use]
+    pub fn security_label(label: impl Into<Vec<u8>>) -> Self {
+        Self { ts_type: TsType::SECLABEL, body: label.into(), ..Self::default() }
+    }
+
     /// The first and the last address of an address range.
     #[must_use]
     pub fn addresses(&self) -> Option<(IpAddr, IpAddr)> {
@@ -273,7 +285,7 @@ mod tests {
         Ts::new(vec![
             TrafficSelector::range(6, 80..=443, "10.0.0.0".parse().unwrap(), "10.0.0.255".parse().unwrap()),
             TrafficSelector::range(0, 0..=65535, "fd00::".parse().unwrap(), "fd00::ffff".parse().unwrap()),
-            TrafficSelector { ts_type: TsType::SECLABEL, body: b"label".to_vec(), ..Default::default() },
+            TrafficSelector::security_label(*b"label"),
         ])
     }
 
@@ -288,7 +300,7 @@ mod tests {
         let v6 = view.selectors().nth(1).unwrap();
         assert_eq!(v6.addresses().unwrap().1, "fd00::ffff".parse::<IpAddr>().unwrap());
         let label = view.selectors().nth(2).unwrap();
-        assert_eq!((label.addresses(), label.body), (None, &b"label"[..]));
+        assert_eq!((label.addresses(), label.security_label()), (None, Some(&b"label"[..])));
     }
 
     #[test]

@@ -91,9 +91,41 @@ fn id() -> impl Strategy<Value = Id> {
     })
 }
 
+/// A name of the registry more often than not.
+fn notify_type() -> impl Strategy<Value = u16> {
+    prop_oneof![4 => (0..NotifyType::KNOWN.len()).prop_map(|index| NotifyType::KNOWN[index].0.0), 1 => any::<u16>()]
+}
+
+/// Lengths that fixed forms have, and any others.
+fn data() -> impl Strategy<Value = Vec<u8>> {
+    let fixed = prop_oneof![0usize..=6, Just(8), Just(12), Just(16), Just(17), Just(20), Just(36)];
+    let small = (1u8..5, 0u8..8, octets(12)).prop_map(|(a, b, rest)| [&[a, b][..], &rest].concat());
+    prop_oneof![fixed.prop_flat_map(|length| vec(any::<u8>(), length)), small, octets(24)]
+}
+
+fn eap() -> impl Strategy<Value = Vec<u8>> {
+    let kind = prop_oneof![4 => (0..EapType::KNOWN.len()).prop_map(|index| EapType::KNOWN[index].0.0), 1 => any::<u8>()];
+    let packet = (1u8..6, any::<u8>(), kind, data()).prop_map(|(code, id, kind, data)| {
+        let body = [&[kind][..], &data].concat();
+        EapView { code: EapCode(code), identifier: id, body: &body }.to_vec()
+    });
+    prop_oneof![3 => packet, 1 => octets(20)]
+}
+
+fn auth() -> impl Strategy<Value = Auth> {
+    let signed = (octets(20), octets(20)).prop_map(|(algorithm, signature)| {
+        Auth::digital_signature(&algorithm, &signature).expect("short enough")
+    });
+    let any_method = (any::<u8>(), any::<[u8; 3]>(), octets(40)).prop_map(|(method, reserved, data)| Auth {
+        method: AuthMethod(method),
+        reserved,
+        data,
+    });
+    prop_oneof![signed, any_method]
+}
+
 fn notify() -> impl Strategy<Value = Notify> {
-    let kind = prop_oneof![Just(17u16), Just(16385), Just(16431), any::<u16>()];
-    (any::<u8>(), octets(8), kind, octets(20)).prop_map(|(protocol, spi, kind, data)| Notify {
+    (any::<u8>(), octets(8), notify_type(), data()).prop_map(|(protocol, spi, kind, data)| Notify {
         protocol: ProtocolId(protocol),
         spi,
         notify_type: NotifyType(kind),
@@ -115,9 +147,10 @@ fn delete() -> impl Strategy<Value = Delete> {
 }
 
 fn cp() -> impl Strategy<Value = Cp> {
-    let attribute = (0u16..0x8000, octets(17), any::<bool>()).prop_map(|(kind, value, reserved)| {
-        CfgAttribute { attribute_type: CfgAttributeType(kind), value, reserved, length: None }
-    });
+    let attribute =
+        (prop_oneof![0u16..32, 0u16..0x8000], data(), any::<bool>()).prop_map(|(kind, value, reserved)| {
+            CfgAttribute { attribute_type: CfgAttributeType(kind), value, reserved, length: None }
+        });
     (any::<u8>(), vec(attribute, 0..5), any::<[u8; 3]>()).prop_map(|(kind, attributes, reserved)| Cp {
         cfg_type: CfgType(kind),
         attributes,
@@ -127,7 +160,10 @@ fn cp() -> impl Strategy<Value = Cp> {
 
 fn opaque() -> impl Strategy<Value = Payload> {
     (1u8..=255, octets(24))
-        .prop_filter("a type without a body of its own", |(kind, _)| !PayloadType(*kind).is_understood())
+        .prop_filter("a type without a body of its own", |(kind, _)| {
+            !PayloadType(*kind).is_understood()
+                && !matches!(PayloadType(*kind), PayloadType::GSPM | PayloadType::PS)
+        })
         .prop_map(|(kind, body)| Payload::Unknown { payload_type: PayloadType(kind), body })
 }
 
@@ -144,9 +180,7 @@ pub(crate) fn inner_payload() -> impl Strategy<Value = Payload> {
         id().prop_map(Payload::IdR),
         (any::<u8>(), octets(30)).prop_map(|(e, data)| Payload::Cert(Cert::new(CertEncoding(e), data))),
         (any::<u8>(), octets(40)).prop_map(|(e, data)| Payload::CertReq(CertReq::new(CertEncoding(e), data))),
-        (any::<u8>(), any::<[u8; 3]>(), octets(40)).prop_map(|(method, reserved, data)| Payload::Auth(
-            Auth { method: AuthMethod(method), reserved, data }
-        )),
+        auth().prop_map(Payload::Auth),
         octets(40).prop_map(Payload::Nonce),
         notify().prop_map(Payload::Notify),
         delete().prop_map(Payload::Delete),
@@ -154,7 +188,9 @@ pub(crate) fn inner_payload() -> impl Strategy<Value = Payload> {
         ts().prop_map(Payload::TsI),
         ts().prop_map(Payload::TsR),
         cp().prop_map(Payload::Cp),
-        octets(20).prop_map(Payload::Eap),
+        eap().prop_map(Payload::Eap),
+        octets(20).prop_map(Payload::Gspm),
+        octets(20).prop_map(Payload::Ps),
         opaque(),
     ]
 }
