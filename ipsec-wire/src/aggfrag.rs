@@ -37,7 +37,7 @@ newtype_enum! {
     }
 }
 
-/// Octets of the longest value of RTT, 22 bits.
+/// The longest round-trip time, 22 bits.
 pub const MAX_RTT: u32 = (1 << 22) - 1;
 /// The longest delay, 21 bits.
 pub const MAX_DELAY: u32 = (1 << 21) - 1;
@@ -301,7 +301,7 @@ mod tests {
         let mut octets = Vec::new();
         header.emit(&mut octets);
         // Three values of 22, 21 and 21 bits make up eight octets.
-        assert_eq!(hex::encode(&octets), "0183000001020304000004000040000300".to_owned_str("0a0b0c0d0e0f1011"));
+        assert_eq!(hex::encode(&octets), "018300000102030400000400004000030a0b0c0d0e0f1011");
         assert_eq!(AggfragView::parse(&octets).unwrap().header, header);
         for cut in 0..octets.len() {
             assert_eq!(AggfragView::parse(&octets[..cut]), Err(ParseErrorKind::Truncated.at(0)));

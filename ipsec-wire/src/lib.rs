@@ -27,20 +27,27 @@ extern crate alloc;
 mod num;
 mod octets;
 
+pub mod aggfrag;
 pub mod ah;
 pub mod error;
 pub mod esp;
 pub mod ike;
 pub mod ip;
+pub mod ipcomp;
 pub mod spi;
+pub mod tcp_encap;
 pub mod udp_encap;
+pub mod wesp;
 
+pub use aggfrag::{AggfragHeader, AggfragView, DataBlock};
 pub use ah::AhView;
-
 pub use error::{Counted, Limits, ParseError, ParseErrorKind};
 pub use esp::EspView;
 pub use ip::{IpProtocol, IpView};
+pub use ipcomp::IpCompView;
 pub use spi::{IkeSpi, Spi};
+pub use tcp_encap::{TcpDeframer, TcpEncapError, TcpMessage};
 pub use udp_encap::{
     NAT_KEEPALIVE, NON_ESP_MARKER, UdpEncap, UdpEncapRange, classify_udp_encap, locate_udp_encap,
 };
+pub use wesp::WespView;

@@ -1,6 +1,9 @@
 //! Reading and writing big-endian fields without a way to panic.
 
 use alloc::vec::Vec;
+use core::ops::DerefMut;
+
+use bytes::BytesMut;
 
 use crate::error::{Counted, ParseError, ParseErrorKind};
 
@@ -50,7 +53,31 @@ pub(crate) fn saturate16(n: usize) -> u16 {
     u16::try_from(n).unwrap_or(u16::MAX)
 }
 
-pub(crate) fn put16(out: &mut Vec<u8>, value: u16) {
+/// What octets are written to.
+pub(crate) trait Out: DerefMut<Target = [u8]> {
+    fn push(&mut self, octet: u8);
+    fn extend_from_slice(&mut self, octets: &[u8]);
+}
+
+impl Out for Vec<u8> {
+    fn push(&mut self, octet: u8) {
+        Self::push(self, octet);
+    }
+    fn extend_from_slice(&mut self, octets: &[u8]) {
+        Self::extend_from_slice(self, octets);
+    }
+}
+
+impl Out for BytesMut {
+    fn push(&mut self, octet: u8) {
+        Self::extend_from_slice(self, &[octet]);
+    }
+    fn extend_from_slice(&mut self, octets: &[u8]) {
+        Self::extend_from_slice(self, octets);
+    }
+}
+
+pub(crate) fn put16(out: &mut impl Out, value: u16) {
     out.extend_from_slice(&value.to_be_bytes());
 }
 

@@ -64,7 +64,9 @@ pub enum Framed<'a> {
 /// # Errors
 /// `BadLength`: whoever sent it has lost the thread.
 pub fn read_frame(stream: &[u8]) -> Result<Framed<'_>, TcpEncapError> {
-    let Some(length) = u16_at(stream, 0) else { return Ok(Framed::Missing(LENGTH_LEN - stream.len().min(1))) };
+    let Some(length) = u16_at(stream, 0) else {
+        return Ok(Framed::Missing(LENGTH_LEN - stream.len().min(1)));
+    };
     let len = usize::from(length);
     if len < LENGTH_LEN {
         return Err(TcpEncapError::BadLength(length));

@@ -3,6 +3,7 @@
 
 mod common;
 
+use bytes::BytesMut;
 use common::{inner_payload, message, packets, with_flags};
 use ipsec_wire::ike::*;
 use ipsec_wire::{Counted, IkeSpi, Limits, ParseErrorKind};
@@ -94,8 +95,15 @@ proptest! {
         let raw = builder.emit();
         let message = Message::parse(raw.clone(), &Limits::DEFAULT).unwrap();
         accepted(message.view());
-        prop_assert_eq!(message.to_builder(), builder);
-        prop_assert_eq!(message.into_inner(), raw);
+        prop_assert_eq!(&message.to_builder(), &builder);
+        prop_assert_eq!(&message.into_inner(), &raw);
+        // Behind other octets of the same buffer, and shared without a copy.
+        let mut buffer = BytesMut::from(&[0; 4][..]);
+        builder.emit_into(&mut buffer);
+        prop_assert_eq!(&buffer[4..], &raw[..]);
+        let shared = Message::parse(buffer.freeze().slice(4..), &Limits::DEFAULT).unwrap();
+        prop_assert_eq!(shared.clone().into_inner(), raw);
+        prop_assert_eq!(shared.to_builder(), builder);
     }
 
     #[test]

@@ -2,8 +2,11 @@
 
 mod common;
 
+use bytes::BytesMut;
 use common::packets;
-use ipsec_wire::ip::{Ipv4Header, Ipv6Header, UpperLayer};
+use ipsec_wire::ip::{Ipv4Header, Ipv4Options, Ipv6Header, Ipv6Options, UpperLayer};
+use ipsec_wire::tcp_encap::{STREAM_PREFIX, frame_esp, frame_ike, keepalive_frame};
+use ipsec_wire::{AggfragView, DataBlock, IpCompView, TcpDeframer, TcpMessage, WespView};
 use ipsec_wire::{AhView, EspView, IpProtocol, IpView, UdpEncap, UdpEncapRange};
 use ipsec_wire::{classify_udp_encap, locate_udp_encap};
 use proptest::collection::vec;
@@ -23,6 +26,13 @@ fn look_at(bytes: &[u8]) {
             assert_eq!(v4.options().len() + 20, v4.header_len());
             let _ = v4.checksum_ok();
         }
+        if let IpView::V6(v6) = view {
+            let end = v6.extension_headers().fold(40, |at, header| {
+                assert_eq!(header.offset, at);
+                at + header.octets.len()
+            });
+            assert_eq!(end, offset);
+        }
     }
     if let Ok(view) = EspView::parse(bytes) {
         assert_eq!([&EspView::header(view.spi, view.seq)[..], view.body].concat(), bytes);
@@ -32,6 +42,44 @@ fn look_at(bytes: &[u8]) {
         let again = AhView::header(view.next_header, view.icv.len(), view.spi, view.seq).unwrap();
         assert_eq!((&again[..2], &again[4..]), (&bytes[..2], &bytes[4..12]));
     }
+    if let Ok(view) = IpCompView::parse(bytes) {
+        let header = IpCompView::header(view.next_header, view.cpi);
+        assert_eq!((header[0], &header[2..], view.payload), (bytes[0], &bytes[2..4], &bytes[4..]));
+    }
+    if let Ok(view) = WespView::parse(bytes) {
+        assert_eq!(4 + view.padding.len() + view.esp.len(), bytes.len());
+        assert!(view.payload().is_none_or(|payload| payload.len() <= view.esp.len()));
+    }
+    if let Ok(view) = AggfragView::parse(bytes) {
+        let mut again = Vec::new();
+        view.header.emit(&mut again);
+        again.extend_from_slice(view.data());
+        assert_eq!(again, bytes);
+        let mut covered = view.continuation().len();
+        for block in view.blocks() {
+            covered += match block {
+                DataBlock::Packet(packet) => {
+                    assert_eq!(
+                        IpView::parse(packet).map_or(packet.len(), |ip| ip.packet().len()),
+                        packet.len()
+                    );
+                    packet.len()
+                }
+                DataBlock::Start { octets, total } => {
+                    assert!(total.is_none_or(|total| total > octets.len()));
+                    octets.len()
+                }
+                DataBlock::Padding(octets) | DataBlock::Unknown(octets) => octets.len(),
+            };
+        }
+        assert_eq!(covered, view.data().len(), "blocks stand one behind the other up to the end");
+    }
+    let mut options = Ipv4Options::new(bytes);
+    let read: usize = options.by_ref().map(|o| if o.kind == 1 { 1 } else { 2 + o.data.len() }).sum();
+    assert_eq!(read + options.rest().len(), bytes.len());
+    let mut options = Ipv6Options::new(bytes);
+    let read: usize = options.by_ref().map(|o| if o.kind == 0 { 1 } else { 2 + o.data.len() }).sum();
+    assert_eq!(read + options.rest().len(), bytes.len());
     match (classify_udp_encap(bytes), locate_udp_encap(bytes)) {
         (UdpEncap::Ike(message), UdpEncapRange::Ike(range)) => assert_eq!(message, &bytes[range]),
         (UdpEncap::Esp(packet), UdpEncapRange::Esp(range)) => assert_eq!(packet, &bytes[range]),
@@ -62,6 +110,63 @@ proptest! {
             bytes[6] = [0, 43, 44, 60][usize::from(bytes[6] & 3)];
         }
         look_at(&bytes);
+    }
+
+    #[test]
+    fn streams_come_back_however_they_are_cut(
+        messages in vec((0u8..3, vec(1u8..=255, 4..60)), 0..12),
+        cuts in vec(1usize..40, 1..60),
+        by_originator: bool,
+    ) {
+        let (mut stream, mut expected) = (Vec::new(), Vec::new());
+        if by_originator {
+            stream.extend_from_slice(&STREAM_PREFIX);
+        }
+        for (kind, octets) in messages {
+            match kind {
+                0 => {
+                    frame_ike(&octets, &mut stream).unwrap();
+                    expected.push(TcpMessage::Ike(BytesMut::from(&octets[..])));
+                }
+                1 => {
+                    frame_esp(&octets, &mut stream).unwrap();
+                    expected.push(TcpMessage::Esp(BytesMut::from(&octets[..])));
+                }
+                _ => stream.extend_from_slice(&keepalive_frame()),
+            }
+        }
+        let mut deframer = if by_originator { TcpDeframer::accepted() } else { TcpDeframer::opened() };
+        let (mut buffer, mut found, mut rest) = (BytesMut::new(), Vec::new(), &stream[..]);
+        for cut in cuts.into_iter().chain([stream.len()]) {
+            let (piece, after) = rest.split_at(cut.min(rest.len()));
+            buffer.extend_from_slice(piece);
+            rest = after;
+            while let Some(message) = deframer.next(&mut buffer).unwrap() {
+                found.push(message);
+            }
+        }
+        prop_assert_eq!(found, expected);
+        prop_assert!(buffer.is_empty());
+    }
+
+    #[test]
+    fn any_stream_is_followed_or_refused(octets in vec(prop_oneof![0u8..4, any::<u8>()], 0..200), cut: Index) {
+        let at = cut.index(octets.len() + 1);
+        let take = |pieces: &[&[u8]]| {
+            let (mut deframer, mut buffer, mut found) = (TcpDeframer::opened(), BytesMut::new(), Vec::new());
+            for piece in pieces {
+                buffer.extend_from_slice(piece);
+                loop {
+                    match deframer.next(&mut buffer) {
+                        Ok(Some(message)) => found.push(message),
+                        Ok(None) => break,
+                        Err(error) => return (found, Some(error)),
+                    }
+                }
+            }
+            (found, None)
+        };
+        prop_assert_eq!(take(&[&octets]), take(&[&octets[..at], &octets[at..]]));
     }
 
     #[test]

@@ -4,6 +4,7 @@ use alloc::vec::Vec;
 
 use super::registry::AuthMethod;
 use crate::error::{ParseError, ParseErrorKind};
+use crate::octets::Out;
 
 /// An AUTH payload.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -53,7 +54,7 @@ impl Auth {
         Self { method, reserved: [0; 3], data: data.into() }
     }
 
-    pub(crate) fn emit(&self, out: &mut Vec<u8>) {
+    pub(crate) fn emit(&self, out: &mut impl Out) {
         out.push(self.method.0);
         out.extend_from_slice(&self.reserved);
         out.extend_from_slice(&self.data);

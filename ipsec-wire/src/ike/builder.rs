@@ -5,6 +5,8 @@
 
 use alloc::vec::Vec;
 
+use bytes::BytesMut;
+
 use super::auth::Auth;
 use super::cert::{Cert, CertReq};
 use super::cp::Cp;
@@ -20,7 +22,7 @@ use super::registry::{ExchangeType, PayloadType};
 use super::sa::Sa;
 use super::sk::SkBody;
 use super::ts::Ts;
-use crate::octets::{patch, saturate16};
+use crate::octets::{Out, patch, saturate16};
 use crate::spi::IkeSpi;
 
 /// A message to build.
@@ -89,6 +91,17 @@ impl MessageBuilder {
     #[must_use]
     pub fn emit(&self) -> Vec<u8> {
         let mut out = Vec::with_capacity(512);
+        self.write(&mut out);
+        out
+    }
+
+    /// Appends the octets of [`Self::emit`] to a buffer that may hold others already, such as a marker.
+    pub fn emit_into(&self, out: &mut BytesMut) {
+        self.write(out);
+    }
+
+    fn write(&self, out: &mut impl Out) {
+        let start = out.len();
         let first = first_type(&self.payloads);
         let header = Header {
             initiator_spi: self.initiator_spi,
@@ -101,11 +114,10 @@ impl MessageBuilder {
             length: 0,
         };
         out.extend_from_slice(&header.emit());
-        write_chain(&self.payloads, &mut out);
-        let length = self.length.unwrap_or(u32::try_from(out.len()).unwrap_or(u32::MAX));
-        patch(&mut out, 24, &length.to_be_bytes());
+        write_chain(&self.payloads, out);
+        let length = self.length.unwrap_or(u32::try_from(out.len() - start).unwrap_or(u32::MAX));
+        patch(out, start + 24, &length.to_be_bytes());
         out.extend_from_slice(&self.trailing);
-        out
     }
 }
 
@@ -309,7 +321,7 @@ impl Payload {
         }
     }
 
-    fn write_body(&self, out: &mut Vec<u8>) {
+    fn write_body(&self, out: &mut impl Out) {
         match self {
             Self::Sa(sa) => sa.emit(out),
             Self::Ke(ke) => ke.emit(out),
@@ -408,7 +420,7 @@ fn first_type<P: ChainItem>(payloads: &[P]) -> PayloadType {
     payloads.first().map_or(PayloadType::NONE, |item| item.payload().payload_type())
 }
 
-fn write_chain<P: ChainItem>(payloads: &[P], out: &mut Vec<u8>) {
+fn write_chain<P: ChainItem>(payloads: &[P], out: &mut impl Out) {
     let mut rest = payloads;
     while let Some((item, following)) = rest.split_first() {
         let payload = item.payload();

@@ -6,6 +6,7 @@ use core::str;
 
 use super::registry::CertEncoding;
 use crate::error::{ParseError, ParseErrorKind};
+use crate::octets::Out;
 
 macro_rules! certificate_payload {
     ($view:ident $owned:ident, $what:literal, $data:literal) => {
@@ -51,7 +52,7 @@ macro_rules! certificate_payload {
                 Self { encoding, data: data.into() }
             }
 
-            pub(crate) fn emit(&self, out: &mut Vec<u8>) {
+            pub(crate) fn emit(&self, out: &mut impl Out) {
                 out.push(self.encoding.0);
                 out.extend_from_slice(&self.data);
             }

@@ -16,7 +16,7 @@ use nom::{IResult, Parser};
 
 use super::registry::{CfgAttributeType, CfgType};
 use crate::error::{Counted, Limits, ParseError, ParseErrorKind};
-use crate::octets::{base, put16, saturate16, spend};
+use crate::octets::{Out, base, put16, saturate16, spend};
 
 /// R, the reserved bit in front of the attribute type.
 const RESERVED_BIT: u16 = 0x8000;
@@ -124,7 +124,7 @@ impl Cp {
         Self { cfg_type, attributes, reserved: [0; 3] }
     }
 
-    pub(crate) fn emit(&self, out: &mut Vec<u8>) {
+    pub(crate) fn emit(&self, out: &mut impl Out) {
         out.push(self.cfg_type.0);
         out.extend_from_slice(&self.reserved);
         for attribute in &self.attributes {

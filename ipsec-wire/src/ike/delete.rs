@@ -13,7 +13,7 @@ use core::slice::ChunksExact;
 
 use super::registry::ProtocolId;
 use crate::error::{Counted, Limits, ParseError, ParseErrorKind};
-use crate::octets::{base, put16, saturate8, saturate16, spend};
+use crate::octets::{Out, base, put16, saturate8, saturate16, spend};
 use crate::spi::Spi;
 
 /// A Delete payload.
@@ -102,7 +102,7 @@ impl Delete {
         Self { protocol, spis, spi_size: Some(4), count: None }
     }
 
-    pub(crate) fn emit(&self, out: &mut Vec<u8>) {
+    pub(crate) fn emit(&self, out: &mut impl Out) {
         let size = self.spi_size.unwrap_or(saturate8(self.spis.first().map_or(0, Vec::len)));
         out.extend_from_slice(&[self.protocol.0, size]);
         put16(out, self.count.unwrap_or(saturate16(self.spis.len())));

@@ -12,7 +12,7 @@ use alloc::vec::Vec;
 
 use super::registry::PayloadType;
 use crate::error::{ParseError, ParseErrorKind};
-use crate::octets::base;
+use crate::octets::{Out, base};
 
 /// An SKF payload: always the last of its message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -76,7 +76,7 @@ pub struct SkfBody {
 }
 
 impl SkfBody {
-    pub(crate) fn emit(&self, out: &mut Vec<u8>) {
+    pub(crate) fn emit(&self, out: &mut impl Out) {
         out.extend_from_slice(&self.fragment_number.to_be_bytes());
         out.extend_from_slice(&self.total_fragments.to_be_bytes());
         out.extend_from_slice(&self.body);

@@ -5,6 +5,7 @@ use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use super::registry::IdType;
 use crate::error::{ParseError, ParseErrorKind};
+use crate::octets::Out;
 
 /// An identification payload.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -96,7 +97,7 @@ impl Id {
         out
     }
 
-    pub(crate) fn emit(&self, out: &mut Vec<u8>) {
+    pub(crate) fn emit(&self, out: &mut impl Out) {
         out.push(self.id_type.0);
         out.extend_from_slice(&self.reserved);
         out.extend_from_slice(&self.data);

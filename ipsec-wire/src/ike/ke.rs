@@ -4,6 +4,7 @@ use alloc::vec::Vec;
 
 use super::registry::KeId;
 use crate::error::{ParseError, ParseErrorKind};
+use crate::octets::Out;
 
 /// A KE payload.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -53,7 +54,7 @@ impl Ke {
         Self { method, reserved: [0; 2], data: data.into() }
     }
 
-    pub(crate) fn emit(&self, out: &mut Vec<u8>) {
+    pub(crate) fn emit(&self, out: &mut impl Out) {
         out.extend_from_slice(&self.method.0.to_be_bytes());
         out.extend_from_slice(&self.reserved);
         out.extend_from_slice(&self.data);

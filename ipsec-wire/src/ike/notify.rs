@@ -13,7 +13,7 @@ use alloc::vec::Vec;
 
 use super::registry::{NotifyType, ProtocolId};
 use crate::error::{ParseError, ParseErrorKind};
-use crate::octets::{base, saturate8};
+use crate::octets::{Out, base, saturate8};
 
 /// A Notify payload.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -90,7 +90,7 @@ impl Notify {
         Self { protocol, spi: spi.into(), notify_type, data: data.into(), spi_size: None }
     }
 
-    pub(crate) fn emit(&self, out: &mut Vec<u8>) {
+    pub(crate) fn emit(&self, out: &mut impl Out) {
         out.extend_from_slice(&[self.protocol.0, self.spi_size.unwrap_or(saturate8(self.spi.len()))]);
         out.extend_from_slice(&self.notify_type.0.to_be_bytes());
         out.extend_from_slice(&self.spi);

@@ -25,7 +25,7 @@ use alloc::vec::Vec;
 
 use super::registry::{AttributeType, ProtocolId, TransformType};
 use crate::error::{Counted, Limits, ParseError, ParseErrorKind};
-use crate::octets::{base, patch, put16, saturate8, saturate16, spend, u16_at};
+use crate::octets::{Out, base, patch, put16, saturate8, saturate16, spend, u16_at};
 
 const PROPOSAL_HEADER: usize = 8;
 const TRANSFORM_HEADER: usize = 8;
@@ -323,7 +323,7 @@ impl Sa {
         Self { proposals }
     }
 
-    pub(crate) fn emit(&self, out: &mut Vec<u8>) {
+    pub(crate) fn emit(&self, out: &mut impl Out) {
         for (index, proposal) in self.proposals.iter().enumerate() {
             proposal.emit(index + 1 == self.proposals.len(), out);
         }
@@ -366,7 +366,7 @@ impl Proposal {
         Self { number, protocol, spi: spi.into(), transforms, ..Self::default() }
     }
 
-    fn emit(&self, is_last: bool, out: &mut Vec<u8>) {
+    fn emit(&self, is_last: bool, out: &mut impl Out) {
         let start = out.len();
         out.push(self.last.unwrap_or(if is_last { LAST } else { MORE_PROPOSALS }));
         out.extend_from_slice(&[self.reserved, 0, 0, self.number, self.protocol.0]);
@@ -425,7 +425,7 @@ impl Transform {
         })
     }
 
-    fn emit(&self, is_last: bool, out: &mut Vec<u8>) {
+    fn emit(&self, is_last: bool, out: &mut impl Out) {
         let start = out.len();
         out.push(self.last.unwrap_or(if is_last { LAST } else { MORE_TRANSFORMS }));
         let [reserved_1, reserved_2] = self.reserved;
@@ -451,7 +451,7 @@ pub struct Attribute {
 }
 
 impl Attribute {
-    fn emit(&self, out: &mut Vec<u8>) {
+    fn emit(&self, out: &mut impl Out) {
         match &self.value {
             AttributeValue::Tv(value) => {
                 put16(out, self.attribute_type.0 | FORMAT_TV);

@@ -18,7 +18,7 @@ use core::ops::RangeInclusive;
 
 use super::registry::TsType;
 use crate::error::{Counted, Limits, ParseError, ParseErrorKind};
-use crate::octets::{array_at, base, patch, put16, saturate8, saturate16, spend, u16_at};
+use crate::octets::{Out, array_at, base, patch, put16, saturate8, saturate16, spend, u16_at};
 
 const SELECTOR_HEADER: usize = 4;
 const PORTS: usize = 4;
@@ -203,7 +203,7 @@ impl Ts {
         Self { selectors, reserved: [0; 3], count: None }
     }
 
-    pub(crate) fn emit(&self, out: &mut Vec<u8>) {
+    pub(crate) fn emit(&self, out: &mut impl Out) {
         out.push(self.count.unwrap_or(saturate8(self.selectors.len())));
         out.extend_from_slice(&self.reserved);
         for selector in &self.selectors {
@@ -257,7 +257,7 @@ impl TrafficSelector {
         addresses(self.ts_type, &self.body)
     }
 
-    fn emit(&self, out: &mut Vec<u8>) {
+    fn emit(&self, out: &mut impl Out) {
         let start = out.len();
         out.extend_from_slice(&[self.ts_type.0, self.protocol, 0, 0]);
         if addresses_len(self.ts_type).is_some() {

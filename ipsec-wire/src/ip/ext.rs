@@ -4,6 +4,7 @@
 //! and destination options. AH and ESP are upper layers here.
 
 use super::IpProtocol;
+use super::options::Ipv6Options;
 use crate::error::{Counted, ParseError, ParseErrorKind};
 use crate::octets::{array_at, u16_at, u32_at};
 
@@ -72,4 +73,66 @@ pub(crate) fn upper_layer(first: IpProtocol, packet: &[u8], offset: usize) -> Re
         }
     }
     Err(ParseErrorKind::TooMany(Counted::ExtensionHeaders).at(upper.offset))
+}
+
+/// One extension header of an IPv6 packet: from its next header field to its end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ExtensionHeader<'a> {
+    /// What the header is.
+    pub protocol: IpProtocol,
+    /// What follows it.
+    pub next_header: IpProtocol,
+    /// Where it starts, from the start of the IP header.
+    pub offset: usize,
+    /// Its octets.
+    pub octets: &'a [u8],
+}
+
+impl<'a> ExtensionHeader<'a> {
+    /// The options of a hop-by-hop or destination options header.
+    #[must_use]
+    pub fn options(&self) -> Option<Ipv6Options<'a>> {
+        matches!(self.protocol, IpProtocol::HOP_BY_HOP | IpProtocol::DEST_OPTS)
+            .then(|| Ipv6Options::new(self.octets.get(2..).unwrap_or_default()))
+    }
+
+    /// Type and segments left of a routing header (RFC 8200 §4.4).
+    #[must_use]
+    pub fn routing(&self) -> Option<(u8, u8)> {
+        let [kind, left] = array_at(self.octets, 2)?;
+        (self.protocol == IpProtocol::ROUTING).then_some((kind, left))
+    }
+}
+
+/// Iterates over the extension headers in front of the upper layer.
+#[derive(Debug, Clone)]
+pub struct ExtensionHeaders<'a> {
+    packet: &'a [u8],
+    next: IpProtocol,
+    at: usize,
+    end: usize,
+}
+
+impl<'a> ExtensionHeaders<'a> {
+    pub(crate) const fn new(packet: &'a [u8], next: IpProtocol, at: usize, end: usize) -> Self {
+        Self { packet, next, at, end }
+    }
+}
+
+impl<'a> Iterator for ExtensionHeaders<'a> {
+    type Item = ExtensionHeader<'a>;
+
+    fn next(&mut self) -> Option<ExtensionHeader<'a>> {
+        if self.at >= self.end {
+            return None;
+        }
+        let [next, units] = array_at(self.packet, self.at)?;
+        let length = if self.next == IpProtocol::FRAGMENT { 8 } else { (usize::from(units) + 1) * 8 };
+        let octets = self.packet.get(self.at..self.at + length)?;
+        let header =
+            ExtensionHeader { protocol: self.next, next_header: IpProtocol(next), offset: self.at, octets };
+        self.next = header.next_header;
+        self.at += length;
+        Some(header)
+    }
 }

@@ -2,13 +2,15 @@
 
 pub mod checksum;
 pub mod ext;
+pub mod options;
 pub mod v4;
 pub mod v6;
 
 use core::net::IpAddr;
 
 pub use checksum::{internet_checksum, transport_checksum};
-pub use ext::{Fragment, UpperLayer};
+pub use ext::{ExtensionHeader, ExtensionHeaders, Fragment, UpperLayer};
+pub use options::{Ipv4Option, Ipv4OptionType, Ipv4Options, Ipv6Option, Ipv6Options};
 pub use v4::{Ipv4Header, Ipv4View};
 pub use v6::{Ipv6Header, Ipv6View};
 
@@ -290,6 +292,29 @@ mod tests {
             short[5] = (cut - 40) as u8;
             assert!(IpView::parse(&short).is_err(), "cut to {cut}");
         }
+    }
+
+    #[test]
+    fn extension_headers_one_by_one() {
+        let udp = [0, 53, 0, 54, 0, 8, 0, 0];
+        let hop = [43, 0, 5, 2, 0, 0, 1, 0];
+        let routing = [44, 0, 4, 1, 0, 0, 0, 0];
+        let fragment = [17, 0, 0, 1, 0, 0, 0, 9];
+        let packet = v6(IpProtocol::HOP_BY_HOP, &[&hop, &routing, &fragment, &udp]);
+        let view = Ipv6View::parse(&packet).unwrap();
+        let headers: Vec<_> = view.extension_headers().collect();
+        assert_eq!(
+            headers.iter().map(|h| (h.protocol, h.offset, h.octets)).collect::<Vec<_>>(),
+            [
+                (IpProtocol::HOP_BY_HOP, 40, &hop[..]),
+                (IpProtocol::ROUTING, 48, &routing),
+                (IpProtocol::FRAGMENT, 56, &fragment)
+            ]
+        );
+        assert_eq!(headers[0].options().map(|options| options.count()), Some(2));
+        assert_eq!((headers[1].routing(), headers[2].routing()), (Some((4, 1)), None));
+        assert_eq!(headers[2].next_header, IpProtocol::UDP);
+        assert_eq!(Ipv6View::parse(&v6(IpProtocol::UDP, &[&udp])).unwrap().extension_headers().count(), 0);
     }
 
     #[test]

@@ -15,7 +15,7 @@
 use core::net::Ipv6Addr;
 
 use super::IpProtocol;
-use super::ext::{self, Fragment, UpperLayer};
+use super::ext::{self, ExtensionHeaders, Fragment, UpperLayer};
 use crate::error::{ParseError, ParseErrorKind};
 use crate::octets::array_at;
 
@@ -121,6 +121,12 @@ impl<'a> Ipv6View<'a> {
     #[must_use]
     pub const fn fragment(&self) -> Option<Fragment> {
         self.upper.fragment
+    }
+
+    /// The extension headers in front of the upper layer.
+    #[must_use]
+    pub const fn extension_headers(&self) -> ExtensionHeaders<'a> {
+        ExtensionHeaders::new(self.packet, self.next_header(), Ipv6Header::LEN, self.upper.offset)
     }
 
     /// The protocol behind the extension headers and where it starts.
