@@ -23,8 +23,8 @@ use ipsec::ike::{
     IkeSaInfo, IkeSaState, KeyLogLine, Path, PeerIdentity, Transport,
 };
 use ipsec::sa::{Instant, TrafficSelector};
-use ipsec::wire::Spi;
-use ipsec::wire::ike::ExchangeType;
+use ipsec::wire::ike::{ExchangeType, MessageView, PayloadType};
+use ipsec::wire::{Limits, Spi};
 use ipsec::{Event, HEADROOM, Meta, Output, Received, Stack, StackConfig, TAILROOM, Verdict};
 use rand_core::SeedableRng;
 
@@ -64,6 +64,8 @@ pub(crate) struct Ours {
     pub(crate) retransmit: Option<RetransmitPolicy>,
     /// Whether every IKE message, in both directions, is lost the first time.
     pub(crate) lossy: bool,
+    /// Whether somebody on the wire forges, cuts, replays and reflects every datagram.
+    pub(crate) hostile: bool,
 }
 
 impl Ours {
@@ -76,6 +78,7 @@ impl Ours {
             cookie: CookiePolicy::Never,
             retransmit: None,
             lossy: false,
+            hostile: false,
         }
     }
 
@@ -92,6 +95,11 @@ impl Ours {
     /// The same, where every IKE message is lost the first time.
     pub(crate) const fn lossy(self) -> Self {
         Ours { lossy: true, ..self }
+    }
+
+    /// The same, with somebody hostile on the wire.
+    pub(crate) const fn hostile(self) -> Self {
+        Ours { hostile: true, ..self }
     }
 
     /// The same, giving up a silent peer after three seconds.
@@ -187,6 +195,10 @@ pub(crate) struct Driver {
     flow: PingFlow,
     /// IKE messages that were lost once, where that is wanted.
     lost: BTreeSet<Vec<u8>>,
+    /// Datagrams of ours that come back, where somebody hostile is on the wire.
+    reflected: Vec<(Path, Vec<u8>)>,
+    /// Datagrams that somebody hostile made up.
+    pub(crate) forged: usize,
     tables: PathBuf,
 }
 
@@ -225,6 +237,8 @@ impl Driver {
             timeout: None,
             flow: PingFlow::default(),
             lost: BTreeSet::new(),
+            reflected: Vec::new(),
+            forged: 0,
             tables: tables.to_owned(),
         };
         for table in [IKE_TABLE, ESP_TABLE] {
@@ -435,6 +449,10 @@ impl Driver {
 
     /// Waits for a datagram or for time to pass, a short while at most, and deals with it.
     fn step(&mut self) -> Result<(), String> {
+        // What an attack makes us send comes back in the next step, so that this ends.
+        for (path, data) in core::mem::take(&mut self.reflected) {
+            self.attack(&path, data)?;
+        }
         let now = self.now();
         let mut wait = POLL;
         if let Some(at) = self.timeout {
@@ -464,6 +482,12 @@ impl Driver {
         if self.loses(&arrived.path, &arrived.data, PEERS) {
             return Ok(());
         }
+        let original = arrived.data.clone();
+        if self.ours.hostile {
+            for forgery in forgeries(&original, self.forged) {
+                self.attack(&arrived.path, forgery)?;
+            }
+        }
         let now = self.now();
         match self.stack.handle_datagram(now, Meta::new(arrived.path), &mut arrived.data) {
             Received::Inner { range, .. } => {
@@ -481,6 +505,20 @@ impl Driver {
             Received::Dropped(reason) => {
                 println!("{:>9.3} dropped: {reason:?}", self.begun.elapsed().as_secs_f64());
             }
+        }
+        self.drain()?;
+        if self.ours.hostile {
+            self.attack(&arrived.path, original)?;
+        }
+        Ok(())
+    }
+
+    /// Hands in a datagram that is not the peer's, or that came before: no inner packet may come of it.
+    fn attack(&mut self, path: &Path, mut data: Vec<u8>) -> Result<(), String> {
+        self.forged += 1;
+        let now = self.now();
+        if let Received::Inner { .. } = self.stack.handle_datagram(now, Meta::new(*path), &mut data) {
+            return Err("an inner packet of a forged or replayed datagram was accepted".into());
         }
         self.drain()
     }
@@ -545,6 +583,9 @@ impl Driver {
         }
         // An unreachable peer is no failure of ours: what is lost is sent again, or given up.
         let _ = socket.send_to(data, path.remote);
+        if self.ours.hostile {
+            self.reflected.push((*path, data.to_vec()));
+        }
         Ok(())
     }
 
@@ -607,6 +648,30 @@ impl Driver {
             .and_then(|mut file| file.write_all(line.as_bytes()))
             .map_err(|error| format!("{table} cannot be written: {error}"))
     }
+}
+
+/// What somebody hostile makes of a datagram: cut, changed in one bit at a place that moves with `number`, and noise.
+/// Of an answer that nothing protects yet, also one with another public value and one with another nonce.
+fn forgeries(data: &[u8], number: usize) -> Vec<Vec<u8>> {
+    let changed = |place: usize| {
+        let mut changed = data.to_vec();
+        if let Some(octet) = changed.get_mut(place) {
+            *octet ^= 1 << (number % 8);
+        }
+        changed
+    };
+    let place = number.wrapping_mul(31) % data.len().max(1);
+    let noise = data.iter().map(|octet| octet.wrapping_mul(167).wrapping_add(13)).collect();
+    let mut forged = vec![Vec::new(), data[..place].to_vec(), changed(place), noise];
+    if let Ok(message) = MessageView::parse(data, &Limits::DEFAULT)
+        && message.header().exchange_type == ExchangeType::IKE_SA_INIT
+        && message.header().flags.is_response()
+    {
+        let unprotected = [PayloadType::KE, PayloadType::NONCE];
+        let places = message.payloads().filter(|payload| unprotected.contains(&payload.payload_type));
+        forged.extend(places.map(|payload| changed(payload.offset + 12)));
+    }
+    forged
 }
 
 /// Hands on what arrives at `socket`, from a thread of its own that ends with the process.

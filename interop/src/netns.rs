@@ -123,11 +123,18 @@ pub(crate) fn sweep() {
     }
 }
 
-/// Whether `pid` is a process of this program.
+/// Whether `pid` is a process of this program that still runs; one that nobody has waited for does not.
 pub(crate) fn is_running_here(pid: u32) -> bool {
-    let own = fs::read_to_string("/proc/self/comm");
-    let other = fs::read_to_string(Path::new("/proc").join(pid.to_string()).join("comm"));
-    matches!((own, other), (Ok(own), Ok(other)) if own == other)
+    let status = |pid: &str| fs::read_to_string(Path::new("/proc").join(pid).join("status"));
+    let line =
+        |status: &str, name: &str| status.lines().find(|line| line.starts_with(name)).map(str::to_owned);
+    match (status("self"), status(&pid.to_string())) {
+        (Ok(own), Ok(other)) => {
+            line(&own, "Name:") == line(&other, "Name:")
+                && line(&other, "State:").is_some_and(|state| !state.contains('Z') && !state.contains('X'))
+        }
+        _ => false,
+    }
 }
 
 fn remove(name: &str) {

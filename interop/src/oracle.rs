@@ -12,9 +12,6 @@ pub(crate) const IKE_TABLE: &str = "ikev2_decryption_table";
 /// The other one.
 pub(crate) const ESP_TABLE: &str = "esp_sa";
 
-/// Exchange types from IKE_AUTH on carry an encrypted payload (RFC 7296 §3.1).
-const IKE_AUTH: u32 = 35;
-
 /// What tshark makes of a capture.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Dissection {
@@ -55,7 +52,7 @@ impl Dissection {
             .arg(capture)
             .args(["-o", "esp.enable_encryption_decode:TRUE", "-o", "esp.enable_authentication_check:TRUE"])
             .args(["-o", "esp.enable_null_encryption_decode_heuristic:FALSE"])
-            .args(["-T", "fields", "-E", "separator=;", "-e", "frame.protocols", "-e", "isakmp.exchangetype"])
+            .args(["-T", "fields", "-E", "separator=;", "-e", "frame.protocols"])
             .args(["-e", "isakmp.enc.data", "-e", "isakmp.enc.decrypted", "-e", "isakmp.auth.data"])
             .args(["-e", "isakmp.id.data.fqdn", "-e", "esp.spi", "-e", "esp.icv_good"]);
         for (port, protocol) in unusual_ports(capture)? {
@@ -70,10 +67,10 @@ impl Dissection {
         for line in lines.lines() {
             let mut fields = line.split(';');
             let mut next = || fields.next().unwrap_or_default();
-            let (protocols, exchange, encrypted, decrypted) = (next(), next(), next(), next());
+            let (protocols, encrypted, decrypted) = (next(), next(), next());
             let (authentication, identities, spi, icv) = (next(), next(), next(), next());
             found.malformed += usize::from(protocols.contains("malformed"));
-            if !encrypted.is_empty() || exchange.parse().is_ok_and(|exchange: u32| exchange >= IKE_AUTH) {
+            if !encrypted.is_empty() {
                 found.encrypted += 1;
                 found.decrypted += usize::from(!decrypted.is_empty());
                 found.authentications += usize::from(!authentication.is_empty());
@@ -140,13 +137,13 @@ mod tests {
     #[test]
     fn lines_are_counted() {
         let lines = "\
-eth:ethertype:arp;;;;;;;
-eth:ethertype:ip:udp:isakmp;34;;;;;;
-eth:ethertype:ip:udp:udpencap:isakmp;35;1;1;0102;a.test,b.test;;
-eth:ethertype:ip:udp:udpencap:isakmp;36;1;;;;;
-eth:ethertype:ip:udp:udpencap:esp:ip:icmp:data;;;;;;0xcfc79751;1
-eth:ethertype:ip:udp:udpencap:esp;;;;;;0xcfc79752;0
-eth:ethertype:ip:udp:udpencap:_ws.malformed;;;;;;;
+eth:ethertype:arp;;;;;;
+eth:ethertype:ip:udp:isakmp;;;;;;
+eth:ethertype:ip:udp:udpencap:isakmp;1;1;0102;a.test,b.test;;
+eth:ethertype:ip:udp:udpencap:isakmp;1;;;;;
+eth:ethertype:ip:udp:udpencap:esp:ip:icmp:data;;;;;0xcfc79751;1
+eth:ethertype:ip:udp:udpencap:esp;;;;;0xcfc79752;0
+eth:ethertype:ip:udp:udpencap:_ws.malformed;;;;;;
 ";
         let found = Dissection::read(lines, "icmp");
         assert_eq!((found.encrypted, found.decrypted, found.authentications), (2, 1, 1));

@@ -4,7 +4,7 @@ use ipsec::ike::CookiePolicy;
 
 use crate::case::{Case, Kind, Suites};
 use crate::driver::Ours;
-use crate::scenario::{Bench, Scenario, close, establish, liveness, loss, refuse, rekey, retry};
+use crate::scenario::{Bench, Scenario, close, establish, hostile, liveness, loss, refuse, rekey, retry};
 use crate::strongswan::Settings;
 
 /// AES-GCM, and X25519.
@@ -148,6 +148,20 @@ pub(crate) fn cases() -> Vec<Case> {
             CBC_ECP.ours().lossy(),
             CBC_ECP.theirs().charon(&["retransmit_base = 1.2"]),
             loss::by_peer,
+        ),
+        between(
+            "hostile-initiate",
+            "we initiate, and every datagram is also forged, cut, replayed and reflected",
+            GCM.ours().hostile(),
+            GCM.theirs(),
+            hostile::by_us,
+        ),
+        between(
+            "hostile-respond",
+            "the peer initiates, and every datagram is also forged, cut, replayed and reflected",
+            CBC_ECP.ours().hostile(),
+            CBC_ECP.theirs(),
+            hostile::by_peer,
         ),
         between(
             "wrong-secret-initiate",

@@ -8,10 +8,10 @@ use alloc::vec;
 use alloc::vec::Vec;
 
 use ipsec_sa::{Instant, Role};
+use ipsec_wire::Spi;
 use ipsec_wire::ike::{
     Auth, AuthMethod, ExchangeType, NotifyType, Payload, PayloadChain, PayloadKind, PayloadType,
 };
-use ipsec_wire::{IkeSpi, Spi};
 
 use super::State;
 use super::established::Established;
@@ -168,30 +168,43 @@ impl AuthSent {
         let spi_r = header.responder_spi;
         if header.exchange_type == ExchangeType::IKE_SA_INIT {
             // Another answer: followed like the first, unless it is the same one again.
-            if self.knows(spi_r) || self.candidates.len() >= MAX_CANDIDATES {
+            if self.knows(message.data) || self.candidates.len() >= MAX_CANDIDATES {
                 return Step::discard(State::AuthSent(self), Discarded::Unexpected);
             }
             let outcome = self.init.on_init_response(cx, common, &message);
             return Step { next: State::AuthSent(self), outcome };
         }
-        let Some(index) = self.candidates.iter().position(|candidate| candidate.channel.spi_r == spi_r)
-        else {
-            return Step::discard(State::AuthSent(self), Discarded::UnknownSpi);
-        };
-        let Some(candidate) = self.candidates.get_mut(index) else {
-            return Step::discard(State::AuthSent(self), Discarded::UnknownSpi);
-        };
-        let expected = header.exchange_type == ExchangeType::IKE_AUTH
-            && header.flags.is_response()
-            && !header.flags.is_initiator()
-            && header.message_id == candidate.message_id;
-        if !expected {
-            return Step::discard(State::AuthSent(self), Discarded::Unexpected);
+        let (mut known, mut expected, mut opened) = (false, false, None);
+        for (index, candidate) in self.candidates.iter_mut().enumerate() {
+            if candidate.channel.spi_r != spi_r {
+                continue;
+            }
+            known = true;
+            if header.exchange_type != ExchangeType::IKE_AUTH
+                || !header.flags.is_response()
+                || header.flags.is_initiator()
+                || header.message_id != candidate.message_id
+            {
+                continue;
+            }
+            expected = true;
+            // Candidates may share an SPI: the one whose keys fit is meant. A message that does not open is unchanged.
+            match candidate.channel.open(&header, message.data) {
+                Some(Inner::Whole { first, octets, offset }) => {
+                    opened = Some((index, first, octets.into_owned(), offset));
+                    break;
+                }
+                Some(Inner::Piece(_)) => return Step::done(State::AuthSent(self)),
+                None => {}
+            }
         }
-        let (first, octets, offset) = match candidate.channel.open(&header, message.data) {
-            Some(Inner::Whole { first, octets, offset }) => (first, octets, offset),
-            Some(Inner::Piece(_)) => return Step::done(State::AuthSent(self)),
-            None => return Step::discard(State::AuthSent(self), Discarded::Integrity),
+        let Some((index, first, octets, offset)) = opened else {
+            let why = match (known, expected) {
+                (_, true) => Discarded::Integrity,
+                (true, false) => Discarded::Unexpected,
+                (false, false) => Discarded::UnknownSpi,
+            };
+            return Step::discard(State::AuthSent(self), why);
         };
         let candidate = self.candidates.swap_remove(index);
         common.spi_r = spi_r;
@@ -336,8 +349,9 @@ impl AuthSent {
         State::Established(established)
     }
 
-    fn knows(&self, spi_r: IkeSpi) -> bool {
-        self.candidates.iter().any(|candidate| candidate.channel.spi_r == spi_r)
+    /// Whether this answer is followed already. Not by its SPI: a forger who sees the peer's answer can copy that.
+    fn knows(&self, response: &[u8]) -> bool {
+        self.candidates.iter().any(|candidate| candidate.response == response)
     }
 
     pub(crate) fn on_answer(

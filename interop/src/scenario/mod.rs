@@ -2,6 +2,8 @@
 
 pub(crate) mod close;
 pub(crate) mod establish;
+pub(crate) mod hostile;
+pub(crate) mod life;
 pub(crate) mod liveness;
 pub(crate) mod loss;
 pub(crate) mod refuse;
