@@ -62,6 +62,8 @@ pub(crate) struct Ours {
     pub(crate) cookie: CookiePolicy,
     /// How requests are sent again.
     pub(crate) retransmit: Option<RetransmitPolicy>,
+    /// The largest IP packet of an IKE message, when it is not the usual one.
+    pub(crate) fragment_size: Option<usize>,
     /// Whether every IKE message, in both directions, is lost the first time.
     pub(crate) lossy: bool,
     /// Whether somebody on the wire forges, cuts, replays and reflects every datagram.
@@ -77,6 +79,7 @@ impl Ours {
             secret: "swordfish",
             cookie: CookiePolicy::Never,
             retransmit: None,
+            fragment_size: None,
             lossy: false,
             hostile: false,
         }
@@ -90,6 +93,11 @@ impl Ours {
     /// The same, asking for cookies by another policy.
     pub(crate) const fn cookie(self, cookie: CookiePolicy) -> Self {
         Ours { cookie, ..self }
+    }
+
+    /// The same, with IKE messages in fragments where an IP packet would be larger than this.
+    pub(crate) const fn fragment_size(self, size: usize) -> Self {
+        Ours { fragment_size: Some(size), ..self }
     }
 
     /// The same, where every IKE message is lost the first time.
@@ -219,6 +227,9 @@ impl Driver {
         config.endpoint.cookie = ours.cookie;
         if let Some(policy) = ours.retransmit {
             config.endpoint.retransmit = policy;
+        }
+        if ours.fragment_size.is_some() {
+            config.endpoint.fragment_size = ours.fragment_size;
         }
         let begun = Clock::now();
         let mut stack =

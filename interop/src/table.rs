@@ -4,7 +4,9 @@ use ipsec::ike::CookiePolicy;
 
 use crate::case::{Case, Kind, Suites};
 use crate::driver::Ours;
-use crate::scenario::{Bench, Scenario, close, establish, hostile, liveness, loss, refuse, rekey, retry};
+use crate::scenario::{
+    Bench, Scenario, close, establish, fragments, hostile, liveness, loss, refuse, rekey, retry,
+};
 use crate::strongswan::Settings;
 
 /// AES-GCM, and X25519.
@@ -135,6 +137,20 @@ pub(crate) fn cases() -> Vec<Case> {
         ),
         same("delete-ike-by-us", "we delete the IKE SA", GCM, close::ike_by_us),
         same("delete-ike-by-peer", "the peer deletes the IKE SA", CBC_ECP, close::ike_by_peer),
+        between(
+            "fragments-initiate",
+            "we initiate, and IKE messages go in fragments both ways",
+            GCM_PFS.ours().fragment_size(180),
+            GCM_PFS.theirs().charon(&["fragment_size = 180"]),
+            fragments::by_us,
+        ),
+        between(
+            "fragments-respond",
+            "the peer initiates, in fragments, and every datagram of IKE is lost the first time",
+            CBC_PFS.ours().fragment_size(180).lossy(),
+            CBC_PFS.theirs().charon(&["fragment_size = 180", "retransmit_base = 1.2"]),
+            fragments::by_peer,
+        ),
         between(
             "lossy-initiate",
             "we initiate, and every IKE message is lost the first time",

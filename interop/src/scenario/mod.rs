@@ -2,6 +2,7 @@
 
 pub(crate) mod close;
 pub(crate) mod establish;
+pub(crate) mod fragments;
 pub(crate) mod hostile;
 pub(crate) mod life;
 pub(crate) mod liveness;
