@@ -549,9 +549,10 @@ impl Endpoint {
                     }
                 });
                 // Had it been decided otherwise, the parent would have said so.
-                self.with(now, heir, |sa, _| {
+                self.with(now, heir, |sa, cx| {
                     if let State::Established(state) = &mut sa.state {
                         state.undecided = None;
+                        state.pump(cx, &mut sa.common);
                     }
                 });
             }

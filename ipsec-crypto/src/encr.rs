@@ -41,6 +41,23 @@ pub trait EncryptionAlgorithm: Send + Sync + fmt::Debug {
     fn deterministic(&self) -> bool {
         true
     }
+    /// Octets of the nonce that a keyed object takes: the salt, and the IV even where it is not carried.
+    fn nonce_len(&self) -> usize {
+        self.salt_len() + if self.iv_rule() == IvRule::Implicit { IMPLICIT_IV_LEN } else { self.iv_len() }
+    }
+    /// How much one key may protect.
+    fn limits(&self) -> KeyLimits {
+        KeyLimits::NONE
+    }
+    /// The name in Wireshark's table of ESP SAs, where it has one.
+    fn wireshark_esp(&self) -> Option<&'static str> {
+        None
+    }
+    /// The name in Wireshark's table of IKEv2 keys for a key of so many octets, where it has one.
+    fn wireshark_ike(&self, key_len: usize) -> Option<&'static str> {
+        let _ = key_len;
+        None
+    }
     /// Keys the combined mode. `key` is without salt.
     ///
     /// # Errors
@@ -51,6 +68,28 @@ pub trait EncryptionAlgorithm: Send + Sync + fmt::Debug {
     /// # Errors
     /// [`CryptoError::KeyLength`], or [`CryptoError::Unsupported`] for a combined mode.
     fn cipher_key(&self, key: &[u8]) -> Result<Box<dyn CipherKey>, CryptoError>;
+}
+
+/// Octets of an IV that is made from the sequence number (RFC 8750 §4).
+const IMPLICIT_IV_LEN: usize = 8;
+
+/// How much one key may protect before another should take its place; `u64::MAX` stands for no limit of its own.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct KeyLimits {
+    /// Packets. For modes with an IV that must not repeat, how many IVs there are.
+    pub packets: u64,
+    /// Octets encrypted.
+    pub octets: u64,
+}
+
+impl KeyLimits {
+    /// Nothing but what the sequence numbers allow.
+    pub const NONE: Self = Self { packets: u64::MAX, octets: u64::MAX };
+    /// Modes over a cipher with blocks of 128 bits: 2^36 blocks, at which the advantage of whoever tells the ciphertext
+    /// from noise is 2^-57, the margin of RFC 8446 §5.5.
+    pub const BLOCK_128: Self = Self { packets: u64::MAX, octets: 1 << 40 };
+    /// Modes over a cipher with blocks of 64 bits: the 2^20 blocks that NIST SP 800-67 allows Triple DES.
+    pub const BLOCK_64: Self = Self { packets: u64::MAX, octets: 1 << 23 };
 }
 
 /// What a packet's IV has to be.
@@ -78,9 +117,10 @@ pub trait AeadKey: Send + Sync + fmt::Debug {
     fn open(&self, nonce: &[u8], aad: &[u8], data: &mut [u8], tag: &[u8]) -> Result<(), CryptoError>;
 }
 
-/// A keyed plain cipher. `Debug` shows no octet of the key.
+/// A keyed plain cipher; its nonce is salt and IV together. `Debug` shows no octet of the key.
 pub trait CipherKey: Send + Sync + fmt::Debug {
-    /// Encrypts whole blocks in place.
+    /// Encrypts whole blocks in place. `iv` is the row's [`EncryptionAlgorithm::nonce_len`] long: salt first, where the
+    /// row has one (the nonce of RFC 3686 §4).
     ///
     /// # Errors
     /// An IV or buffer of the wrong length.

@@ -15,10 +15,23 @@ pub trait IntegrityAlgorithm: Send + Sync + fmt::Debug {
     fn name(&self) -> &'static str;
     /// Where the RFCs stand on it.
     fn status(&self) -> Status;
-    /// Length of the key.
+    /// Length of the key, a salt at its end included (RFC 4543 §5.4).
     fn key_len(&self) -> usize;
-    /// Length of the truncated ICV on the wire.
+    /// Length of the truncated ICV on the wire, an IV at its front included.
     fn icv_len(&self) -> usize;
+    /// Octets of IV that open the ICV field: 8 for AES-GMAC in AH (RFC 4543 §4), otherwise none. Such a row signs by
+    /// [`MacKey::sign_with_iv`] alone.
+    fn iv_len(&self) -> usize {
+        0
+    }
+    /// The name in Wireshark's table of ESP SAs, where it has one.
+    fn wireshark_esp(&self) -> Option<&'static str> {
+        None
+    }
+    /// The name in Wireshark's table of IKEv2 keys, where it has one.
+    fn wireshark_ike(&self) -> Option<&'static str> {
+        None
+    }
     /// Whether the same inputs always give the same octets.
     fn deterministic(&self) -> bool {
         true
@@ -36,9 +49,19 @@ pub trait MacKey: Send + Sync + fmt::Debug {
     /// Writes as many octets of the MAC as `icv` takes; the row's ICV length at most.
     ///
     /// # Errors
-    /// [`CryptoError::BufferLength`] when `icv` is longer than the MAC.
+    /// [`CryptoError::BufferLength`] when `icv` is longer than the MAC, or [`CryptoError::Unsupported`] where the row
+    /// needs an IV.
     fn sign(&self, parts: &[&[u8]], icv: &mut [u8]) -> Result<(), CryptoError>;
-    /// Compares in constant time. `icv` must be the row's ICV length.
+    /// Writes an ICV field that begins with `iv`, which must never come twice under a key. In AH the IV is also part
+    /// of what is signed, at its place in the packet (RFC 4543 §7): the caller puts it there.
+    ///
+    /// # Errors
+    /// [`CryptoError::NonceLength`] or [`CryptoError::BufferLength`]; [`CryptoError::Unsupported`] for an IV where the
+    /// row takes none.
+    fn sign_with_iv(&self, iv: &[u8], parts: &[&[u8]], icv: &mut [u8]) -> Result<(), CryptoError> {
+        if iv.is_empty() { self.sign(parts, icv) } else { Err(CryptoError::Unsupported) }
+    }
+    /// Compares in constant time. `icv` must be the row's ICV length; an IV at its front is taken from there.
     ///
     /// # Errors
     /// [`CryptoError::Mismatch`], or [`CryptoError::BufferLength`].

@@ -40,7 +40,7 @@ mod secret;
 mod sign;
 mod suite;
 
-pub use encr::{AeadKey, CipherKey, EncryptionAlgorithm, IvRule};
+pub use encr::{AeadKey, CipherKey, EncryptionAlgorithm, IvRule, KeyLimits};
 pub use error::{CryptoError, PeerPublicError};
 pub use integ::{IntegrityAlgorithm, MacKey};
 pub use ke::{ActiveKeyExchange, KeyExchangeMethod};

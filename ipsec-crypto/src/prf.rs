@@ -29,6 +29,10 @@ pub trait PrfAlgorithm: Send + Sync + fmt::Debug {
     fn variable_key(&self) -> bool {
         true
     }
+    /// The shortest nonce that may be used with it: half its key, and never below 16 octets (RFC 7296 §2.10).
+    fn min_nonce_len(&self) -> usize {
+        (self.key_len() / 2).max(16)
+    }
     /// Whether the same inputs always give the same octets.
     fn deterministic(&self) -> bool {
         true

@@ -185,6 +185,7 @@ impl Suite {
         let algorithm = lookup(token, protocol).ok_or_else(|| self.unknown(token, |_| true))?;
         let misplaced = Err(SuiteErrorKind::Misplaced { protocol });
         match (algorithm, protocol) {
+            (Algorithm::Encr(id, _), Ike) if for_esp_alone(id) => misplaced,
             (Algorithm::Encr(id, bits), Ike | Esp) => {
                 if self.encr.iter().any(|&(other, _)| combined(other) != combined(id)) {
                     return Err(SuiteErrorKind::CombinedAndPlain);
@@ -243,7 +244,11 @@ impl Suite {
     /// Whether a proposal for this protocol can hold such an algorithm at all.
     fn takes(&self, algorithm: Algorithm) -> bool {
         match algorithm {
-            Algorithm::Encr(..) => self.protocol != SuiteProtocol::Ah,
+            Algorithm::Encr(id, _) => match self.protocol {
+                SuiteProtocol::Ike => !for_esp_alone(id),
+                SuiteProtocol::Esp => true,
+                SuiteProtocol::Ah => false,
+            },
             Algorithm::Prf(_) => self.protocol == SuiteProtocol::Ike,
             Algorithm::Sn(_) => self.protocol != SuiteProtocol::Ike,
             Algorithm::Integ(_) | Algorithm::Ke(_) => true,
@@ -450,6 +455,18 @@ fn combined(id: EncrId) -> bool {
             | EncrId::MAGMA_MGM_KTREE
             | EncrId::KUZNYECHIK_MGM_MAC_KTREE
             | EncrId::MAGMA_MGM_MAC_KTREE
+    )
+}
+
+/// What RFC 8247 §2.1 (NULL), RFC 4543 §3 and RFC 8750 §7 keep out of IKE.
+fn for_esp_alone(id: EncrId) -> bool {
+    matches!(
+        id,
+        EncrId::NULL
+            | EncrId::NULL_AUTH_AES_GMAC
+            | EncrId::AES_CCM_8_IIV
+            | EncrId::AES_GCM_16_IIV
+            | EncrId::CHACHA20_POLY1305_IIV
     )
 }
 

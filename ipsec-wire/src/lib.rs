@@ -34,6 +34,7 @@ pub mod esp;
 pub mod ike;
 pub mod ip;
 pub mod ipcomp;
+pub mod isakmp;
 pub mod spi;
 pub mod tcp_encap;
 pub mod udp_encap;
@@ -45,6 +46,7 @@ pub use error::{Counted, Limits, ParseError, ParseErrorKind};
 pub use esp::EspView;
 pub use ip::{IpProtocol, IpView};
 pub use ipcomp::IpCompView;
+pub use isakmp::IsakmpView;
 pub use spi::{IkeSpi, Spi};
 pub use tcp_encap::{TcpDeframer, TcpEncapError, TcpMessage};
 pub use udp_encap::{

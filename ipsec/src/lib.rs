@@ -92,6 +92,7 @@ pub use stack::{ConnectionRefused, FIRST_OWN_POLICY, HEADROOM, PolicyRefused, St
 pub use stats::{DropClass, DropReason, Stats, Volume};
 
 pub use ikev2_core as ike;
+pub use ipsec_ah as ah;
 pub use ipsec_crypto as crypto;
 pub use ipsec_esp as esp;
 pub use ipsec_sa as sa;

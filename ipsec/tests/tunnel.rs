@@ -7,8 +7,11 @@ mod common;
 use core::time::Duration;
 
 use common::*;
-use ipsec::ike::{CloseReason, Transport};
+use ipsec::crypto::rustcrypto;
+use ipsec::ike::{CloseReason, Executor, Transport};
 use ipsec::{DropReason, Event, QueueLimits, Received, Verdict};
+use rand_chacha::ChaCha20Rng;
+use rand_core::SeedableRng;
 
 #[test]
 fn the_first_packet_starts_the_set_up_and_goes_through_it() {
@@ -263,4 +266,48 @@ fn the_same_seed_gives_the_same_octets() {
     };
     assert_eq!(run(3), run(3));
     assert_ne!(run(3), run(4));
+}
+
+#[test]
+fn an_installation_can_be_acknowledged_to_the_negotiation() {
+    let mut setup = Setup::new();
+    for config in &mut setup.configs {
+        config.endpoint.acknowledge_install = true;
+    }
+    let mut pair = setup.pair();
+    pair.establish();
+    let inbound = pair.stacks[B].children().next().unwrap().inbound;
+    pair.stacks[B].rekey_child(pair.now, inbound).unwrap();
+    pair.settle();
+    pair.exchange(B, &udp(B, b"after a rekey"));
+    for side in [A, B] {
+        assert_eq!(pair.count(side, |event| matches!(event, Event::ChildInstalled(_))), 2);
+        assert_eq!(pair.stacks[side].children().count(), 1);
+    }
+}
+
+#[test]
+fn slow_steps_can_be_done_by_the_caller() {
+    let mut setup = Setup::new();
+    for config in &mut setup.configs {
+        config.endpoint.executor = Executor::Caller;
+    }
+    let mut pair = setup.pair();
+    let packet = udp(A, b"patience");
+    assert_eq!(pair.send(A, &packet), Verdict::Queued);
+    let mut rng = ChaCha20Rng::seed_from_u64(9);
+    let mut done = 0;
+    while pair.inbox[B].is_empty() {
+        pair.settle();
+        for side in [A, B] {
+            for event in core::mem::take(&mut pair.events[side]) {
+                let Event::Needs { op, what, .. } = event else { continue };
+                let answer = what.execute(&rustcrypto::provider(), &mut rng).unwrap();
+                pair.stacks[side].answer(pair.now, op, answer).unwrap();
+                done += 1;
+            }
+        }
+        assert!(done < 10, "three steps make a set-up");
+    }
+    assert_eq!((done, pair.inbox[B].pop()), (3, Some(packet)));
 }

@@ -1,4 +1,5 @@
-//! Ladder diagrams: who sent which message of which exchange, and whether it arrived.
+//! Ladder diagrams: who sent which message of which exchange, and whether the other side took it (it may have been
+//! lost, or dropped as one that came too late).
 
 use core::fmt;
 
@@ -166,8 +167,8 @@ fn arrow(f: &mut fmt::Formatter<'_>, label: &str, from: Side, record: &Record, a
     let Record { exchange, message_id, octets, .. } = record;
     let kind = if record.response { "response" } else { "request" };
     let again = if record.retransmission { ", again" } else { "" };
-    let lost = if arrived { "" } else { ", lost" };
-    let text = format!(" {exchange} {kind} {message_id}, {octets} octets{again}{lost} ");
+    let untaken = if arrived { "" } else { ", not taken" };
+    let text = format!(" {exchange} {kind} {message_id}, {octets} octets{again}{untaken} ");
     let room = (WIDTH - 1).saturating_sub(text.chars().count());
     let (before, after) = ("-".repeat(room / 2), "-".repeat(room - room / 2));
     let shorter = |line: &str| line.get(1..).unwrap_or_default().to_owned();
@@ -233,7 +234,7 @@ mod tests {
         assert_eq!(ladder.messages(), 3);
         let expected = "   seconds  alice                                                                              bob
             | IKE SA abababababababab                                                            |
-  0.000000  |--------------------- IKE_SA_INIT request 0, 240 octets, lost --------------------x |
+  0.000000  |------------------ IKE_SA_INIT request 0, 240 octets, not taken ------------------x |
             | SA KE Ni N(NAT_DETECTION_SOURCE_IP) N(NAT_DETECTION_DESTINATION_IP)                |
             | N(SOMETHING_ELSE)                                                                  |
   1.000000  |-------------------- IKE_SA_INIT request 0, 240 octets, again --------------------->|

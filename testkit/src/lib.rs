@@ -5,6 +5,7 @@
 //!   endpoints over them.
 //! - [`capture::Capture`] writes what went over the wire as a pcapng, [`keylog::KeyLog`] the keys that Wireshark needs
 //!   to read it, [`ladder::Ladder`] draws who said what.
+//! - [`provider_suite`] runs every row of a cryptographic provider against the published vectors.
 //! - [`insecure`] is a provider without any security, for fuzz targets that must get past integrity checks quickly.
 
 extern crate alloc;
@@ -16,3 +17,4 @@ pub mod keylog;
 pub mod ladder;
 pub mod network;
 pub mod pair;
+pub mod provider_suite;

@@ -547,7 +547,7 @@ mod tests {
         }));
         assert_eq!(pair.agree(), Ok(()));
         assert_eq!(pair.ladder.messages(), 4);
-        assert!(!pair.ladder.to_string().contains("lost"));
+        assert!(!pair.ladder.to_string().contains("not taken"));
         // Two round trips of twenty milliseconds.
         assert_eq!(pair.clock.now() - Clock::new().now(), Duration::from_millis(40));
     }

@@ -5,7 +5,7 @@ use alloc::sync::Arc;
 use alloc::vec;
 use alloc::vec::Vec;
 
-use ipsec_crypto::{ActiveKeyExchange, Secret};
+use ipsec_crypto::{ActiveKeyExchange, Secret, Suite};
 use ipsec_sa::{Flow, Role};
 use ipsec_wire::Spi;
 use ipsec_wire::ike::{
@@ -217,16 +217,14 @@ impl Established {
     ) {
         match notify {
             NotifyType::INVALID_KE_PAYLOAD => {
-                let wanted = <[u8; 2]>::try_from(data).ok().map(|number| KeId(u16::from_be_bytes(number)));
-                let offered = |ke: KeId| request.config.suites.iter().any(|suite| suite.ke.contains(&ke));
-                match wanted {
-                    Some(ke) if offered(ke) && !request.tried.contains(&ke) => {
+                match other_method(data, &request.config.suites, &request.tried) {
+                    Some(ke) => {
                         request.ke = Some(ke);
                         request.tried.push(ke);
                         request.active = None;
                         self.start_child(cx, common, request);
                     }
-                    _ => {
+                    None => {
                         let error = Error::PeerMisbehaved(Misbehaviour::KeUnoffered);
                         self.child_failed(cx, common, request, error);
                     }
@@ -580,6 +578,14 @@ impl Established {
             }
         }
     }
+}
+
+/// The key exchange method that INVALID_KE_PAYLOAD asks for: only one that was offered, and was not tried yet
+/// (RFC 7296 §1.3).
+pub(crate) fn other_method(data: &[u8], suites: &[Suite], tried: &[KeId]) -> Option<KeId> {
+    let wanted = <[u8; 2]>::try_from(data).ok().map(|number| KeId(u16::from_be_bytes(number)))?;
+    let offered = suites.iter().any(|suite| suite.ke.contains(&wanted));
+    (offered && !tried.contains(&wanted)).then_some(wanted)
 }
 
 /// Whether a CREATE_CHILD_SA request is about the IKE SA itself (RFC 7296 §1.3.2).

@@ -15,6 +15,7 @@ use ipsec_wire::ike::{ExchangeType, KeId, Notify, NotifyType, Payload, PayloadCh
 
 use super::MAX_TASK_RETRIES;
 use super::child::{ChildPayloads, error_notify, error_payload, ke_payload, notify};
+use super::create_child::other_method;
 use super::task::{Continuation, Purpose, Task};
 use crate::channel::Channel;
 use crate::collide::{CollisionAnswer, Redundant, lower_nonce_pair_loses, rekey_ike_request};
@@ -156,16 +157,15 @@ impl Established {
     ) {
         match notify {
             NotifyType::INVALID_KE_PAYLOAD => {
-                let wanted = <[u8; 2]>::try_from(data).ok().map(|number| KeId(u16::from_be_bytes(number)));
-                let suites = &common.connection.config.suites;
-                let offered = |ke: KeId| suites.iter().any(|suite| suite.ke.contains(&ke));
-                match wanted {
-                    Some(ke) if offered(ke) && !request.tried.contains(&ke) => {
+                match other_method(data, &common.connection.config.suites, &request.tried) {
+                    Some(ke) => {
                         request.ke = ke;
                         request.tried.push(ke);
                         self.start_rekey_ike(cx, request);
                     }
-                    _ => self.rekey_failed(cx, common, Error::PeerMisbehaved(Misbehaviour::KeUnoffered)),
+                    None => {
+                        self.rekey_failed(cx, common, Error::PeerMisbehaved(Misbehaviour::KeUnoffered));
+                    }
                 }
             }
             NotifyType::TEMPORARY_FAILURE

@@ -9,17 +9,13 @@ use alloc::vec::Vec;
 
 use ipsec_sa::{Instant, Role};
 use ipsec_wire::Spi;
-use ipsec_wire::ike::{
-    Auth, AuthMethod, ExchangeType, NotifyType, Payload, PayloadChain, PayloadKind, PayloadType,
-};
+use ipsec_wire::ike::{ExchangeType, NotifyType, Payload, PayloadChain, PayloadKind, PayloadType};
 
 use super::State;
 use super::established::Established;
 use super::init_sent::{InitSent, missing, notify_error};
-use crate::auth::octets::AuthOctets;
-use crate::auth::psk::{psk_auth, verify_psk};
+use crate::auth::proof::Proof;
 use crate::channel::{Channel, Inner};
-use crate::config::Credentials;
 use crate::context::Cx;
 use crate::error::{AuthFailure, Error, InvalidMessage};
 use crate::event::{CloseReason, Event, OutboundUse};
@@ -122,23 +118,18 @@ impl AuthSent {
         mut candidate: Candidate,
     ) -> Result<(), Error> {
         let config = &common.connection.config;
-        let prf = candidate.channel.suite.prf;
-        let octets = AuthOctets {
-            init_message: &candidate.request,
-            peer_nonce: &candidate.nr,
+        let proof = Proof {
+            prover: Role::Initiator,
+            message: &candidate.request,
+            nonce: &candidate.nr,
             id_body: &config.local_id.body(),
-            sk_p: &candidate.channel.keys.pi,
-            int_auth: None,
-            transcript: None,
-        }
-        .build(prf)?;
-        let Credentials::Psk(key) = &config.credentials;
-        let auth = psk_auth(prf, key, &octets)?;
+        };
+        let auth = proof.make(config, &candidate.channel)?;
         let mut payloads = vec![Payload::IdI(config.local_id.to_payload())];
         if let crate::config::PeerIdentity::Exactly(identity) = &config.remote_id {
             payloads.push(Payload::IdR(identity.to_payload()));
         }
-        payloads.push(Payload::Auth(Auth::new(AuthMethod::SHARED_KEY_MIC, auth)));
+        payloads.push(Payload::Auth(auth));
         if let Some(offer) = &self.offer {
             payloads.push(Payload::Sa(offer.sa.clone()));
             payloads.extend(offer.selectors());
@@ -285,18 +276,13 @@ impl AuthSent {
                 theirs: remote_id,
             })));
         }
-        verify_peer(
-            common,
-            &candidate.channel,
-            Side::Responder,
-            &ProofInput {
-                message: &candidate.response,
-                nonce: &self.init.ni,
-                id_body: body,
-                auth: (auth.method, auth.data),
-                identity: &remote_id,
-            },
-        )?;
+        let proof = Proof {
+            prover: Role::Responder,
+            message: &candidate.response,
+            nonce: &self.init.ni,
+            id_body: body,
+        };
+        proof.check(config, &candidate.channel, (auth.method, auth.data), &remote_id)?;
         // The IKE SA stands from here on, whatever becomes of the child.
         let child = match (&self.offer, error) {
             (None, _) => None,
@@ -422,55 +408,6 @@ pub(crate) fn release_spi(cx: &mut Cx<'_>, common: &mut Common, spi: Spi) {
     if cx.spis.source() == crate::config::SpiSource::Pool {
         common.event(Event::SpiReleased(spi));
     }
-}
-
-/// Whose proof is checked.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Side {
-    Initiator,
-    Responder,
-}
-
-/// What a proof is made over, and the proof.
-pub(crate) struct ProofInput<'a> {
-    /// The prover's first message, whole.
-    pub(crate) message: &'a [u8],
-    /// The verifier's nonce.
-    pub(crate) nonce: &'a [u8],
-    /// The prover's ID payload without its generic header, as it was received.
-    pub(crate) id_body: &'a [u8],
-    pub(crate) auth: (AuthMethod, &'a [u8]),
-    pub(crate) identity: &'a Identity,
-}
-
-/// Checks the peer's AUTH payload against the connection's credentials (RFC 7296 §2.15).
-pub(crate) fn verify_peer(
-    common: &Common,
-    channel: &Channel,
-    side: Side,
-    proof: &ProofInput<'_>,
-) -> Result<(), Error> {
-    let failed = |why| Error::AuthenticationFailed(Box::new(why));
-    let (method, data) = proof.auth;
-    if method != AuthMethod::SHARED_KEY_MIC {
-        return Err(failed(AuthFailure::Method { theirs: proof.identity.clone(), method }));
-    }
-    let sk_p = match side {
-        Side::Initiator => &channel.keys.pi,
-        Side::Responder => &channel.keys.pr,
-    };
-    let octets = AuthOctets {
-        init_message: proof.message,
-        peer_nonce: proof.nonce,
-        id_body: proof.id_body,
-        sk_p,
-        int_auth: None,
-        transcript: None,
-    }
-    .build(channel.suite.prf)?;
-    let Credentials::Psk(key) = &common.connection.config.credentials;
-    verify_psk(channel.suite.prf, key, &octets, data)
-        .map_err(|_| failed(AuthFailure::WrongKey { theirs: proof.identity.clone() }))
 }
 
 /// Ends a half-made IKE SA because of an error.

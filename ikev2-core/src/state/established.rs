@@ -197,6 +197,10 @@ impl Established {
 
     /// Takes the next tasks, as many as there is room for (RFC 7296 §2.3).
     pub(crate) fn pump(&mut self, cx: &mut Cx<'_>, common: &mut Common) {
+        // One that may turn out to be redundant begins nothing.
+        if self.undecided.is_some() {
+            return;
+        }
         while let Some(task) = self.tasks.front() {
             let ours = self.jobs.values().filter(|job| job.holds_window()).count();
             let idle = self.requests.len() == 0
@@ -328,6 +332,8 @@ impl Established {
     fn end(mut self: Box<Self>, cx: &mut Cx<'_>, common: &mut Common, reason: CloseReason) -> State {
         self.close_children(cx, common, || CloseReason::IkeClosed);
         common.event(Event::IkeClosed { reason });
+        // Without an answer to ours, what the peer would have put in this one's place has nothing to inherit.
+        cx.effects.extend(self.peer_ike_rekey.take().map(|theirs| Effect::Redundant(theirs.handle)));
         let Self { channel, responses, .. } = *self;
         Closing::begin(cx, common, channel, responses)
     }

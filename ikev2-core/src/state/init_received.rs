@@ -16,14 +16,12 @@ use ipsec_wire::ike::{
 };
 
 use super::State;
-use super::auth_sent::{ProofInput, Side, release_spi, verify_peer};
+use super::auth_sent::release_spi;
 use super::closing::Closing;
 use super::established::Established;
 use super::init_sent::{missing, nat_detection};
-use crate::auth::octets::AuthOctets;
-use crate::auth::psk::psk_auth;
+use crate::auth::proof::Proof;
 use crate::channel::{Channel, Inner};
-use crate::config::Credentials;
 use crate::context::{Cx, Effect};
 use crate::error::{AuthFailure, Error, InvalidMessage};
 use crate::event::{Event, OutboundUse};
@@ -204,7 +202,7 @@ impl InitReceived {
             Ok(request) => request,
             Err(error) => return Step::done(self.refuse(cx, common, id, error)),
         };
-        match self.authenticate(common, &request) {
+        match self.authenticate(&request) {
             Ok((connection, remote_id)) => {
                 common.connection = connection;
                 Step::done(self.establish(cx, common, id, &request, remote_id))
@@ -214,11 +212,7 @@ impl InitReceived {
     }
 
     /// Finds the connection by the identities, then checks the proof with its credentials.
-    fn authenticate(
-        &self,
-        common: &mut Common,
-        request: &Request<'_>,
-    ) -> Result<(Arc<Connection>, Identity), Error> {
+    fn authenticate(&self, request: &Request<'_>) -> Result<(Arc<Connection>, Identity), Error> {
         let Progress::Answered(answered) = &self.progress else {
             return Err(Error::InvalidMessage(InvalidMessage::Exchange(ExchangeType::IKE_AUTH)));
         };
@@ -240,37 +234,26 @@ impl InitReceived {
         let Some(auth) = request.auth else {
             return Err(failed(AuthFailure::NoProof { theirs: remote_id }));
         };
-        common.connection = connection.clone();
-        verify_peer(
-            common,
-            &answered.channel,
-            Side::Initiator,
-            &ProofInput {
-                message: &self.request,
-                nonce: &answered.nr,
-                id_body: request.idi.1,
-                auth,
-                identity: &remote_id,
-            },
-        )?;
+        let proof = Proof {
+            prover: Role::Initiator,
+            message: &self.request,
+            nonce: &answered.nr,
+            id_body: request.idi.1,
+        };
+        proof.check(&connection.config, &answered.channel, auth, &remote_id)?;
         Ok((connection, remote_id))
     }
 
     /// Our own proof.
-    fn prove(&self, common: &Common, answered: &Answered) -> Result<Vec<u8>, CryptoError> {
+    fn prove(&self, common: &Common, answered: &Answered) -> Result<Auth, CryptoError> {
         let config = &common.connection.config;
-        let prf = answered.channel.suite.prf;
-        let octets = AuthOctets {
-            init_message: &answered.response,
-            peer_nonce: &self.ni,
+        let proof = Proof {
+            prover: Role::Responder,
+            message: &answered.response,
+            nonce: &self.ni,
             id_body: &config.local_id.body(),
-            sk_p: &answered.channel.keys.pr,
-            int_auth: None,
-            transcript: None,
-        }
-        .build(prf)?;
-        let Credentials::Psk(key) = &config.credentials;
-        psk_auth(prf, key, &octets)
+        };
+        proof.make(config, &answered.channel)
     }
 
     fn establish(
@@ -293,10 +276,8 @@ impl InitReceived {
         let Progress::Answered(answered) = progress else { return State::Gone };
         let Answered { nr, channel, responses, .. } = *answered;
         common.timers.remove(&TimerKind::SetUp);
-        let mut payloads = vec![
-            Payload::IdR(common.connection.config.local_id.to_payload()),
-            Payload::Auth(Auth::new(AuthMethod::SHARED_KEY_MIC, auth)),
-        ];
+        let mut payloads =
+            vec![Payload::IdR(common.connection.config.local_id.to_payload()), Payload::Auth(auth)];
         if request.initial_contact {
             cx.effects.push(Effect::InitialContact { keep: common.handle, remote_id: remote_id.clone() });
         }

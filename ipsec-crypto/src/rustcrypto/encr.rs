@@ -1,4 +1,4 @@
-//! AES-GCM with a 16-octet ICV (RFC 4106, RFC 5282) and AES-CBC (RFC 3602).
+//! The encryption rows: combined modes (RFC 4106, 4309, 7634, 8750) and plain ciphers (RFC 3602, 3686, 2410).
 
 use alloc::boxed::Box;
 use core::fmt;
@@ -6,51 +6,295 @@ use core::fmt;
 use aead::{AeadCore, AeadInOut, Nonce, Tag};
 use aes::{Aes128, Aes192, Aes256};
 use aes_gcm::AesGcm;
-use cipher::consts::{U12, U16};
+use ccm::Ccm;
+use chacha20poly1305::ChaCha20Poly1305;
+use cipher::KeyInit;
+use cipher::consts::{U8, U11, U12, U16};
 use cipher::typenum::Unsigned;
-use cipher::{
-    Array, BlockCipherDecrypt, BlockCipherEncrypt, BlockModeDecrypt, BlockModeEncrypt, BlockSizeUser,
-    InnerIvInit, KeyInit,
-};
 use ipsec_wire::ike::EncrId;
 
-use crate::{AeadKey, CipherKey, CryptoError, EncryptionAlgorithm, IvRule, Status};
+use super::cipher::{Chained, Counted, Null};
+use super::gmac::{Gmac, NullAuth};
+use crate::{AeadKey, CipherKey, CryptoError, EncryptionAlgorithm, IvRule, KeyLimits, Status};
 
 /// Key lengths of AES in octets.
-const AES_KEY_LENGTHS: &[usize] = &[16, 24, 32];
+pub(super) const AES_KEY_LENGTHS: &[usize] = &[16, 24, 32];
 
-/// A combined mode whose packets carry an IV that only has to be unique.
-pub(super) struct Aead {
-    id: EncrId,
-    name: &'static str,
-    status: Status,
-    key_lengths: &'static [usize],
-    salt_len: usize,
-    tag_len: usize,
-    key: fn(&[u8]) -> Option<Box<dyn AeadKey>>,
+/// What keys a row.
+#[derive(Clone, Copy)]
+pub(super) enum Keying {
+    Combined(fn(&[u8]) -> Option<Box<dyn AeadKey>>),
+    Plain(fn(&[u8]) -> Option<Box<dyn CipherKey>>),
 }
 
-pub(super) static AES_GCM_16: Aead = Aead {
+/// An encryption algorithm as plain data.
+#[derive(Clone, Copy)]
+pub(super) struct Encryption {
+    pub(super) id: EncrId,
+    pub(super) name: &'static str,
+    pub(super) status: Status,
+    pub(super) key_lengths: &'static [usize],
+    pub(super) salt_len: usize,
+    pub(super) iv_len: usize,
+    pub(super) block_len: usize,
+    pub(super) tag_len: usize,
+    pub(super) iv_rule: IvRule,
+    pub(super) limits: KeyLimits,
+    pub(super) wireshark_esp: Option<&'static str>,
+    /// For each of the key lengths.
+    pub(super) wireshark_ike: &'static [&'static str],
+    pub(super) key: Keying,
+}
+
+/// Keys one of three instances of a mode, by the length of the key; the longest refuses what fits none.
+macro_rules! by_key_length {
+    ($short:ty, $middle:ty, $long:ty) => {
+        |key| match key.len() {
+            16 => <$short>::boxed(key),
+            24 => <$middle>::boxed(key),
+            _ => <$long>::boxed(key),
+        }
+    };
+}
+
+pub(super) static AES_GCM_16: Encryption = GCM_16;
+
+const GCM_16: Encryption = Encryption {
     id: EncrId::AES_GCM_16,
     name: "aes-gcm-16",
     status: Status::Must,
     key_lengths: AES_KEY_LENGTHS,
     salt_len: 4,
+    iv_len: 8,
+    block_len: 1,
     tag_len: 16,
-    key: |key| match key.len() {
-        16 => Combined::<AesGcm<Aes128, U12>>::boxed(key),
-        24 => Combined::<AesGcm<Aes192, U12>>::boxed(key),
-        _ => Combined::<AesGcm<Aes256, U12>>::boxed(key),
-    },
+    iv_rule: IvRule::Unique,
+    limits: KeyLimits::BLOCK_128,
+    wireshark_esp: Some("AES-GCM with 16 octet ICV [RFC4106]"),
+    wireshark_ike: &[
+        "AES-GCM-128 with 16 octet ICV [RFC5282]",
+        "AES-GCM-192 with 16 octet ICV [RFC5282]",
+        "AES-GCM-256 with 16 octet ICV [RFC5282]",
+    ],
+    key: Keying::Combined(by_key_length!(
+        Combined::<AesGcm<Aes128, U12>>,
+        Combined::<AesGcm<Aes192, U12>>,
+        Combined::<AesGcm<Aes256, U12>>
+    )),
 };
 
-impl fmt::Debug for Aead {
+pub(super) static AES_GCM_12: Encryption = Encryption {
+    id: EncrId::AES_GCM_12,
+    name: "aes-gcm-12",
+    status: Status::May,
+    tag_len: 12,
+    wireshark_esp: Some("AES-GCM with 12 octet ICV [RFC4106]"),
+    wireshark_ike: &[
+        "AES-GCM-128 with 12 octet ICV [RFC5282]",
+        "AES-GCM-192 with 12 octet ICV [RFC5282]",
+        "AES-GCM-256 with 12 octet ICV [RFC5282]",
+    ],
+    key: Keying::Combined(by_key_length!(
+        Combined::<AesGcm<Aes128, U12, U12>>,
+        Combined::<AesGcm<Aes192, U12, U12>>,
+        Combined::<AesGcm<Aes256, U12, U12>>
+    )),
+    ..GCM_16
+};
+
+pub(super) static AES_GCM_8: Encryption = Encryption {
+    id: EncrId::AES_GCM_8,
+    name: "aes-gcm-8",
+    status: Status::May,
+    tag_len: 8,
+    wireshark_esp: Some("AES-GCM with 8 octet ICV [RFC4106]"),
+    wireshark_ike: &[
+        "AES-GCM-128 with 8 octet ICV [RFC5282]",
+        "AES-GCM-192 with 8 octet ICV [RFC5282]",
+        "AES-GCM-256 with 8 octet ICV [RFC5282]",
+    ],
+    key: Keying::Combined(by_key_length!(
+        Combined::<AesGcm<Aes128, U12, U8>>,
+        Combined::<AesGcm<Aes192, U12, U8>>,
+        Combined::<AesGcm<Aes256, U12, U8>>
+    )),
+    ..GCM_16
+};
+
+/// RFC 8750: for ESP alone, because IKE has no number of its own in each message.
+pub(super) static AES_GCM_16_IIV: Encryption = Encryption {
+    id: EncrId::AES_GCM_16_IIV,
+    name: "aes-gcm-16-iiv",
+    status: Status::May,
+    iv_len: 0,
+    iv_rule: IvRule::Implicit,
+    wireshark_esp: None,
+    wireshark_ike: &[],
+    ..GCM_16
+};
+
+pub(super) static AES_CCM_16: Encryption = CCM_16;
+
+/// RFC 4309 §4: three octets of salt and eight of IV.
+const CCM_16: Encryption = Encryption {
+    id: EncrId::AES_CCM_16,
+    name: "aes-ccm-16",
+    status: Status::May,
+    salt_len: 3,
+    wireshark_esp: None,
+    wireshark_ike: &[
+        "AES-CCM-128 with 16 octet ICV [RFC5282]",
+        "AES-CCM-192 with 16 octet ICV [RFC5282]",
+        "AES-CCM-256 with 16 octet ICV [RFC5282]",
+    ],
+    key: Keying::Combined(by_key_length!(
+        Combined::<Ccm<Aes128, U16, U11>>,
+        Combined::<Ccm<Aes192, U16, U11>>,
+        Combined::<Ccm<Aes256, U16, U11>>
+    )),
+    ..GCM_16
+};
+
+pub(super) static AES_CCM_12: Encryption = Encryption {
+    id: EncrId::AES_CCM_12,
+    name: "aes-ccm-12",
+    tag_len: 12,
+    wireshark_ike: &[
+        "AES-CCM-128 with 12 octet ICV [RFC5282]",
+        "AES-CCM-192 with 12 octet ICV [RFC5282]",
+        "AES-CCM-256 with 12 octet ICV [RFC5282]",
+    ],
+    key: Keying::Combined(by_key_length!(
+        Combined::<Ccm<Aes128, U12, U11>>,
+        Combined::<Ccm<Aes192, U12, U11>>,
+        Combined::<Ccm<Aes256, U12, U11>>
+    )),
+    ..CCM_16
+};
+
+pub(super) static AES_CCM_8: Encryption = CCM_8;
+
+const CCM_8: Encryption = Encryption {
+    id: EncrId::AES_CCM_8,
+    name: "aes-ccm-8",
+    status: Status::Should,
+    tag_len: 8,
+    wireshark_ike: &[
+        "AES-CCM-128 with 8 octet ICV [RFC5282]",
+        "AES-CCM-192 with 8 octet ICV [RFC5282]",
+        "AES-CCM-256 with 8 octet ICV [RFC5282]",
+    ],
+    key: Keying::Combined(by_key_length!(
+        Combined::<Ccm<Aes128, U8, U11>>,
+        Combined::<Ccm<Aes192, U8, U11>>,
+        Combined::<Ccm<Aes256, U8, U11>>
+    )),
+    ..CCM_16
+};
+
+pub(super) static AES_CCM_8_IIV: Encryption = Encryption {
+    id: EncrId::AES_CCM_8_IIV,
+    name: "aes-ccm-8-iiv",
+    status: Status::May,
+    iv_len: 0,
+    iv_rule: IvRule::Implicit,
+    wireshark_ike: &[],
+    ..CCM_8
+};
+
+pub(super) static CHACHA20_POLY1305: Encryption = CHACHA20;
+
+/// RFC 8446 §5.5: no limit comes before that of the sequence numbers.
+const CHACHA20: Encryption = Encryption {
+    id: EncrId::CHACHA20_POLY1305,
+    name: "chacha20-poly1305",
+    status: Status::Should,
+    key_lengths: &[32],
+    limits: KeyLimits::NONE,
+    wireshark_esp: Some("ChaCha20 with Poly1305 [RFC7634]"),
+    wireshark_ike: &["ChaCha20 with Poly1305 [RFC7634]"],
+    key: Keying::Combined(Combined::<ChaCha20Poly1305>::boxed),
+    ..GCM_16
+};
+
+pub(super) static CHACHA20_POLY1305_IIV: Encryption = Encryption {
+    id: EncrId::CHACHA20_POLY1305_IIV,
+    name: "chacha20-poly1305-iiv",
+    status: Status::May,
+    iv_len: 0,
+    iv_rule: IvRule::Implicit,
+    wireshark_esp: None,
+    wireshark_ike: &[],
+    ..CHACHA20
+};
+
+/// RFC 4543 §3: a combined mode that encrypts nothing. For ESP alone.
+pub(super) static NULL_AUTH_AES_GMAC: Encryption = Encryption {
+    id: EncrId::NULL_AUTH_AES_GMAC,
+    name: "null-auth-aes-gmac",
+    status: Status::May,
+    wireshark_esp: None,
+    wireshark_ike: &[],
+    key: Keying::Combined(by_key_length!(
+        NullAuth::<Gmac<Aes128>>,
+        NullAuth::<Gmac<Aes192>>,
+        NullAuth::<Gmac<Aes256>>
+    )),
+    ..GCM_16
+};
+
+pub(super) static AES_CBC: Encryption = CBC;
+
+pub(super) const CBC: Encryption = Encryption {
+    id: EncrId::AES_CBC,
+    name: "aes-cbc",
+    salt_len: 0,
+    iv_len: 16,
+    block_len: 16,
+    tag_len: 0,
+    iv_rule: IvRule::Unpredictable,
+    wireshark_esp: Some("AES-CBC [RFC3602]"),
+    wireshark_ike: &["AES-CBC-128 [RFC3602]", "AES-CBC-192 [RFC3602]", "AES-CBC-256 [RFC3602]"],
+    key: Keying::Plain(by_key_length!(Chained::<Aes128>, Chained::<Aes192>, Chained::<Aes256>)),
+    ..GCM_16
+};
+
+pub(super) static AES_CTR: Encryption = CTR;
+
+/// RFC 3686 §5.1: the nonce's four octets follow the key in KEYMAT.
+pub(super) const CTR: Encryption = Encryption {
+    id: EncrId::AES_CTR,
+    name: "aes-ctr",
+    status: Status::May,
+    tag_len: 0,
+    wireshark_esp: Some("AES-CTR [RFC3686]"),
+    wireshark_ike: &["AES-CTR-128 [RFC5930]", "AES-CTR-192 [RFC5930]", "AES-CTR-256 [RFC5930]"],
+    key: Keying::Plain(by_key_length!(Counted::<Aes128>, Counted::<Aes192>, Counted::<Aes256>)),
+    ..GCM_16
+};
+
+/// RFC 2410. For ESP alone (RFC 8247 §2.1).
+pub(super) static NULL: Encryption = Encryption {
+    id: EncrId::NULL,
+    name: "null",
+    key_lengths: &[0],
+    salt_len: 0,
+    iv_len: 0,
+    tag_len: 0,
+    limits: KeyLimits::NONE,
+    wireshark_esp: Some("NULL"),
+    wireshark_ike: &[],
+    key: Keying::Plain(Null::boxed),
+    ..GCM_16
+};
+
+impl fmt::Debug for Encryption {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.name)
     }
 }
 
-impl EncryptionAlgorithm for Aead {
+impl EncryptionAlgorithm for Encryption {
     fn id(&self) -> EncrId {
         self.id
     }
@@ -67,95 +311,42 @@ impl EncryptionAlgorithm for Aead {
         self.salt_len
     }
     fn iv_len(&self) -> usize {
-        8
+        self.iv_len
     }
     fn block_len(&self) -> usize {
-        1
+        self.block_len
     }
     fn tag_len(&self) -> usize {
         self.tag_len
     }
     fn iv_rule(&self) -> IvRule {
-        IvRule::Unique
+        self.iv_rule
+    }
+    fn limits(&self) -> KeyLimits {
+        self.limits
+    }
+    fn wireshark_esp(&self) -> Option<&'static str> {
+        self.wireshark_esp
+    }
+    fn wireshark_ike(&self, key_len: usize) -> Option<&'static str> {
+        let at = self.key_lengths.iter().position(|&len| len == key_len)?;
+        self.wireshark_ike.get(at).copied()
     }
     fn aead_key(&self, key: &[u8]) -> Result<Box<dyn AeadKey>, CryptoError> {
-        (self.key)(key).ok_or(CryptoError::KeyLength { actual: key.len() })
-    }
-    fn cipher_key(&self, _: &[u8]) -> Result<Box<dyn CipherKey>, CryptoError> {
-        Err(CryptoError::Unsupported)
-    }
-}
-
-/// A plain block cipher in CBC mode.
-pub(super) struct Cbc {
-    id: EncrId,
-    name: &'static str,
-    status: Status,
-    key_lengths: &'static [usize],
-    block_len: usize,
-    key: fn(&[u8]) -> Option<Box<dyn CipherKey>>,
-}
-
-pub(super) static AES_CBC: Cbc = Cbc {
-    id: EncrId::AES_CBC,
-    name: "aes-cbc",
-    status: Status::Must,
-    key_lengths: AES_KEY_LENGTHS,
-    block_len: 16,
-    key: |key| match key.len() {
-        16 => Chained::<Aes128>::boxed(key),
-        24 => Chained::<Aes192>::boxed(key),
-        _ => Chained::<Aes256>::boxed(key),
-    },
-};
-
-impl fmt::Debug for Cbc {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.name)
-    }
-}
-
-impl EncryptionAlgorithm for Cbc {
-    fn id(&self) -> EncrId {
-        self.id
-    }
-    fn name(&self) -> &'static str {
-        self.name
-    }
-    fn status(&self) -> Status {
-        self.status
-    }
-    fn key_lengths(&self) -> &'static [usize] {
-        self.key_lengths
-    }
-    fn salt_len(&self) -> usize {
-        0
-    }
-    fn iv_len(&self) -> usize {
-        self.block_len
-    }
-    fn block_len(&self) -> usize {
-        self.block_len
-    }
-    fn tag_len(&self) -> usize {
-        0
-    }
-    fn iv_rule(&self) -> IvRule {
-        IvRule::Unpredictable
-    }
-    fn aead_key(&self, _: &[u8]) -> Result<Box<dyn AeadKey>, CryptoError> {
-        Err(CryptoError::Unsupported)
+        let Keying::Combined(keyed) = self.key else { return Err(CryptoError::Unsupported) };
+        keyed(key).ok_or(CryptoError::KeyLength { actual: key.len() })
     }
     fn cipher_key(&self, key: &[u8]) -> Result<Box<dyn CipherKey>, CryptoError> {
-        (self.key)(key).ok_or(CryptoError::KeyLength { actual: key.len() })
+        let Keying::Plain(keyed) = self.key else { return Err(CryptoError::Unsupported) };
+        keyed(key).ok_or(CryptoError::KeyLength { actual: key.len() })
     }
 }
 
 /// A keyed combined mode of the `aead` traits. The key schedule is computed once, here.
-struct Combined<A>(A);
+pub(super) struct Combined<A>(A);
 
 impl<A: KeyInit + AeadInOut + Send + Sync + 'static> Combined<A> {
-    fn boxed(key: &[u8]) -> Option<Box<dyn AeadKey>> {
+    pub(super) fn boxed(key: &[u8]) -> Option<Box<dyn AeadKey>> {
         Some(Box::new(Self(A::new_from_slice(key).ok()?)))
     }
 }
@@ -191,61 +382,5 @@ impl<A: AeadInOut + Send + Sync> AeadKey for Combined<A> {
 impl<A> fmt::Debug for Combined<A> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("AeadKey(..)")
-    }
-}
-
-/// A keyed 16-octet block cipher in CBC mode, keyed for both directions.
-struct Chained<C>(C);
-
-impl<C> Chained<C>
-where
-    C: KeyInit
-        + BlockSizeUser<BlockSize = U16>
-        + BlockCipherEncrypt
-        + BlockCipherDecrypt
-        + Send
-        + Sync
-        + 'static,
-{
-    fn boxed(key: &[u8]) -> Option<Box<dyn CipherKey>> {
-        Some(Box::new(Self(C::new_from_slice(key).ok()?)))
-    }
-}
-
-/// One AES block, and an IV.
-type Block = Array<u8, U16>;
-
-/// An IV and whole blocks, or what is wrong with them.
-fn whole_blocks<'a>(iv: &'a [u8], data: &'a mut [u8]) -> Result<(&'a Block, &'a mut [Block]), CryptoError> {
-    let iv =
-        iv.try_into().map_err(|_| CryptoError::NonceLength { actual: iv.len(), expected: U16::USIZE })?;
-    let actual = data.len();
-    let (blocks, rest) = Block::slice_as_chunks_mut(data);
-    if !rest.is_empty() {
-        return Err(CryptoError::BufferLength { actual });
-    }
-    Ok((iv, blocks))
-}
-
-impl<C> CipherKey for Chained<C>
-where
-    C: BlockSizeUser<BlockSize = U16> + BlockCipherEncrypt + BlockCipherDecrypt + Send + Sync,
-{
-    fn encrypt(&self, iv: &[u8], data: &mut [u8]) -> Result<(), CryptoError> {
-        let (iv, blocks) = whole_blocks(iv, data)?;
-        cbc::Encryptor::inner_iv_init(&self.0, iv).encrypt_blocks(blocks);
-        Ok(())
-    }
-
-    fn decrypt(&self, iv: &[u8], data: &mut [u8]) -> Result<(), CryptoError> {
-        let (iv, blocks) = whole_blocks(iv, data)?;
-        cbc::Decryptor::inner_iv_init(&self.0, iv).decrypt_blocks(blocks);
-        Ok(())
-    }
-}
-
-impl<C> fmt::Debug for Chained<C> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("CipherKey(..)")
     }
 }

@@ -1,14 +1,18 @@
-//! Truncated HMACs of the SHA-2 family (RFC 4868 §2.3).
+//! Truncated MACs: HMAC (RFC 2404, RFC 4868 §2.3), AES-XCBC (RFC 3566) and AES-CMAC (RFC 4494).
 
 use alloc::boxed::Box;
 use core::fmt;
 
+use aes::Aes128;
+use cmac::Cmac;
 use digest::{KeyInit, Mac};
 use hmac::Hmac;
 use ipsec_wire::ike::IntegId;
+use sha1::Sha1;
 use sha2::{Sha256, Sha384, Sha512};
 use subtle::ConstantTimeEq;
 
+use super::xcbc::Xcbc;
 use crate::{CryptoError, IntegrityAlgorithm, MacKey, Status};
 
 /// Takes the key in, for ICVs of a length.
@@ -16,13 +20,49 @@ type KeyFn = fn(key: &[u8], icv_len: usize) -> Option<Box<dyn MacKey>>;
 
 /// A MAC with one key length and a truncated ICV.
 pub(super) struct Integrity {
-    id: IntegId,
-    name: &'static str,
-    status: Status,
-    key_len: usize,
-    icv_len: usize,
-    key: KeyFn,
+    pub(super) id: IntegId,
+    pub(super) name: &'static str,
+    pub(super) status: Status,
+    pub(super) key_len: usize,
+    pub(super) icv_len: usize,
+    pub(super) wireshark_esp: Option<&'static str>,
+    pub(super) wireshark_ike: Option<&'static str>,
+    pub(super) key: KeyFn,
 }
+
+/// MUST-, which is still MUST (RFC 8221 §6, RFC 8247 §2.3).
+pub(super) static HMAC_SHA1_96: Integrity = Integrity {
+    id: IntegId::HMAC_SHA1_96,
+    name: "hmac-sha1-96",
+    status: Status::Must,
+    key_len: 20,
+    icv_len: 12,
+    wireshark_esp: Some("HMAC-SHA-1-96 [RFC2404]"),
+    wireshark_ike: Some("HMAC_SHA1_96 [RFC2404]"),
+    key: Keyed::<Hmac<Sha1>>::boxed,
+};
+
+pub(super) static AES_XCBC_96: Integrity = Integrity {
+    id: IntegId::AES_XCBC_96,
+    name: "aes-xcbc-96",
+    status: Status::Should,
+    key_len: 16,
+    icv_len: 12,
+    wireshark_esp: None,
+    wireshark_ike: None,
+    key: Keyed::<Xcbc>::boxed,
+};
+
+pub(super) static AES_CMAC_96: Integrity = Integrity {
+    id: IntegId::AES_CMAC_96,
+    name: "aes-cmac-96",
+    status: Status::May,
+    key_len: 16,
+    icv_len: 12,
+    wireshark_esp: None,
+    wireshark_ike: None,
+    key: Keyed::<Cmac<Aes128>>::boxed,
+};
 
 pub(super) static HMAC_SHA2_256_128: Integrity = Integrity {
     id: IntegId::HMAC_SHA2_256_128,
@@ -30,6 +70,8 @@ pub(super) static HMAC_SHA2_256_128: Integrity = Integrity {
     status: Status::Must,
     key_len: 32,
     icv_len: 16,
+    wireshark_esp: Some("HMAC-SHA-256-128 [RFC4868]"),
+    wireshark_ike: Some("HMAC_SHA2_256_128 [RFC4868]"),
     key: Keyed::<Hmac<Sha256>>::boxed,
 };
 
@@ -39,6 +81,8 @@ pub(super) static HMAC_SHA2_384_192: Integrity = Integrity {
     status: Status::May,
     key_len: 48,
     icv_len: 24,
+    wireshark_esp: Some("HMAC-SHA-384-192 [RFC4868]"),
+    wireshark_ike: Some("HMAC_SHA2_384_192 [RFC4868]"),
     key: Keyed::<Hmac<Sha384>>::boxed,
 };
 
@@ -48,6 +92,8 @@ pub(super) static HMAC_SHA2_512_256: Integrity = Integrity {
     status: Status::Should,
     key_len: 64,
     icv_len: 32,
+    wireshark_esp: Some("HMAC-SHA-512-256 [RFC4868]"),
+    wireshark_ike: Some("HMAC_SHA2_512_256 [RFC4868]"),
     key: Keyed::<Hmac<Sha512>>::boxed,
 };
 
@@ -73,9 +119,15 @@ impl IntegrityAlgorithm for Integrity {
     fn icv_len(&self) -> usize {
         self.icv_len
     }
+    fn wireshark_esp(&self) -> Option<&'static str> {
+        self.wireshark_esp
+    }
+    fn wireshark_ike(&self) -> Option<&'static str> {
+        self.wireshark_ike
+    }
     fn mac_key(&self, key: &[u8]) -> Result<Box<dyn MacKey>, CryptoError> {
         let refused = CryptoError::KeyLength { actual: key.len() };
-        // RFC 4868 §2.1.1: no key length but the one of the hash's output.
+        // RFC 4868 §2.1.1, RFC 2404 §3, RFC 3566 §4: no key length but the one.
         if key.len() != self.key_len {
             return Err(refused);
         }
@@ -85,13 +137,13 @@ impl IntegrityAlgorithm for Integrity {
 
 /// A MAC that has taken its key in. For HMAC that is the state behind the inner and the outer padded key, so that a
 /// packet costs a copy of the state and not two more compressions.
-struct Keyed<M> {
+pub(super) struct Keyed<M> {
     mac: M,
     icv_len: usize,
 }
 
 impl<M: Mac + KeyInit + Clone + Send + Sync + 'static> Keyed<M> {
-    fn boxed(key: &[u8], icv_len: usize) -> Option<Box<dyn MacKey>> {
+    pub(super) fn boxed(key: &[u8], icv_len: usize) -> Option<Box<dyn MacKey>> {
         Some(Box::new(Self { mac: <M as KeyInit>::new_from_slice(key).ok()?, icv_len }))
     }
 }

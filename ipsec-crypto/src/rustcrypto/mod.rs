@@ -9,19 +9,53 @@ use crate::{
     SignatureVerifier,
 };
 
+mod cipher;
 mod curve25519;
 mod ecp;
 mod encr;
+mod gmac;
 mod integ;
 mod modp;
 mod prf;
+mod xcbc;
 
-static ENCR: &[&dyn EncryptionAlgorithm] = &[&encr::AES_GCM_16, &encr::AES_CBC];
+static ENCR: &[&dyn EncryptionAlgorithm] = &[
+    &encr::AES_GCM_16,
+    &encr::AES_CBC,
+    &encr::CHACHA20_POLY1305,
+    &encr::AES_CCM_8,
+    &encr::AES_CCM_12,
+    &encr::AES_CCM_16,
+    &encr::AES_GCM_8,
+    &encr::AES_GCM_12,
+    &encr::AES_GCM_16_IIV,
+    &encr::AES_CCM_8_IIV,
+    &encr::CHACHA20_POLY1305_IIV,
+    &encr::AES_CTR,
+    &encr::NULL_AUTH_AES_GMAC,
+    &encr::NULL,
+];
 
-static INTEG: &[&dyn IntegrityAlgorithm] =
-    &[&integ::HMAC_SHA2_256_128, &integ::HMAC_SHA2_384_192, &integ::HMAC_SHA2_512_256];
+static INTEG: &[&dyn IntegrityAlgorithm] = &[
+    &integ::HMAC_SHA2_256_128,
+    &integ::HMAC_SHA2_384_192,
+    &integ::HMAC_SHA2_512_256,
+    &integ::HMAC_SHA1_96,
+    &integ::AES_XCBC_96,
+    &integ::AES_CMAC_96,
+    &gmac::AES_128_GMAC,
+    &gmac::AES_192_GMAC,
+    &gmac::AES_256_GMAC,
+];
 
-static PRF: &[&dyn PrfAlgorithm] = &[&prf::HMAC_SHA2_256, &prf::HMAC_SHA2_384, &prf::HMAC_SHA2_512];
+static PRF: &[&dyn PrfAlgorithm] = &[
+    &prf::HMAC_SHA2_256,
+    &prf::HMAC_SHA2_384,
+    &prf::HMAC_SHA2_512,
+    &prf::HMAC_SHA1,
+    &prf::AES128_XCBC,
+    &prf::AES128_CMAC,
+];
 
 static KE: &[&dyn KeyExchangeMethod] = &[&curve25519::CURVE25519, &ecp::ECP_256, &modp::MODP_2048];
 
@@ -41,6 +75,7 @@ pub fn provider() -> CryptoProvider {
 
 #[cfg(test)]
 mod tests {
+    use ::cipher::consts::U12;
     use zeroize::ZeroizeOnDrop;
 
     fn wiped_on_drop<T: ZeroizeOnDrop>() {}
@@ -49,12 +84,17 @@ mod tests {
     #[test]
     fn keyed_objects_are_wiped() {
         wiped_on_drop::<aes_gcm::Aes128Gcm>();
-        wiped_on_drop::<aes_gcm::AesGcm<aes::Aes192, cipher::consts::U12>>();
+        wiped_on_drop::<aes_gcm::AesGcm<aes::Aes192, U12>>();
         wiped_on_drop::<aes_gcm::Aes256Gcm>();
+        wiped_on_drop::<chacha20poly1305::ChaCha20Poly1305>();
+        wiped_on_drop::<cmac::block_api::CmacCore<aes::Aes128>>();
+        wiped_on_drop::<super::xcbc::Xcbc>();
+        // CCM is its cipher; GHASH wipes itself but has no mark.
         wiped_on_drop::<aes::Aes128>();
         wiped_on_drop::<aes::Aes192>();
         wiped_on_drop::<aes::Aes256>();
         // An HMAC has no mark of its own: it is two states of its hash, which are wiped.
+        wiped_on_drop::<sha1::Sha1>();
         wiped_on_drop::<sha2::Sha256>();
         wiped_on_drop::<sha2::Sha384>();
         wiped_on_drop::<sha2::Sha512>();

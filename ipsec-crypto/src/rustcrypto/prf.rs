@@ -1,29 +1,77 @@
-//! HMACs of the SHA-2 family as pseudorandom functions (RFC 4868 §2.4).
+//! Pseudorandom functions: HMAC (RFC 2104, RFC 4868 §2.4), AES-XCBC (RFC 4434) and AES-CMAC (RFC 4615).
 
 use alloc::boxed::Box;
 use core::fmt;
 
+use aes::Aes128;
+use cmac::Cmac;
 use digest::{CtOutput, KeyInit, Mac};
 use hmac::Hmac;
 use ipsec_wire::ike::PrfId;
+use sha1::Sha1;
 use sha2::{Sha256, Sha384, Sha512};
+use zeroize::Zeroizing;
 
+use super::xcbc::Xcbc;
 use crate::{CryptoError, PrfAlgorithm, PrfKey, Status};
 
 /// A PRF that takes keys of any length.
+#[derive(Clone, Copy)]
 pub(super) struct Prf {
-    id: PrfId,
-    name: &'static str,
-    status: Status,
-    output_len: usize,
-    key: fn(&[u8]) -> Option<Box<dyn PrfKey>>,
+    pub(super) id: PrfId,
+    pub(super) name: &'static str,
+    pub(super) status: Status,
+    pub(super) output_len: usize,
+    pub(super) variable_key: bool,
+    pub(super) key: fn(&[u8]) -> Option<Box<dyn PrfKey>>,
 }
+
+/// MUST-, which is still MUST (RFC 8247 §2.2).
+pub(super) static HMAC_SHA1: Prf = Prf {
+    id: PrfId::HMAC_SHA1,
+    name: "hmac-sha1",
+    status: Status::Must,
+    output_len: 20,
+    variable_key: true,
+    key: Keyed::<Hmac<Sha1>>::boxed,
+};
+
+/// Other keys than of 16 octets are brought to that length (RFC 4434 §2), but to IKE its key is of fixed size.
+pub(super) static AES128_XCBC: Prf = Prf {
+    id: PrfId::AES128_XCBC,
+    name: "aes128-xcbc",
+    status: Status::Should,
+    output_len: 16,
+    variable_key: false,
+    key: |key| match key.len() {
+        0..=16 => {
+            let mut padded = Zeroizing::new([0; 16]);
+            padded.iter_mut().zip(key).for_each(|(slot, octet)| *slot = *octet);
+            Keyed::<Xcbc>::boxed(&*padded)
+        }
+        _ => Keyed::<Xcbc>::boxed_with_digest(key),
+    },
+};
+
+/// Other keys than of 16 octets are brought to that length (RFC 4615 §3), but to IKE its key is of fixed size.
+pub(super) static AES128_CMAC: Prf = Prf {
+    id: PrfId::AES128_CMAC,
+    name: "aes128-cmac",
+    status: Status::May,
+    output_len: 16,
+    variable_key: false,
+    key: |key| match key.len() {
+        16 => Keyed::<Cmac<Aes128>>::boxed(key),
+        _ => Keyed::<Cmac<Aes128>>::boxed_with_digest(key),
+    },
+};
 
 pub(super) static HMAC_SHA2_256: Prf = Prf {
     id: PrfId::HMAC_SHA2_256,
     name: "hmac-sha2-256",
     status: Status::Must,
     output_len: 32,
+    variable_key: true,
     key: Keyed::<Hmac<Sha256>>::boxed,
 };
 
@@ -32,6 +80,7 @@ pub(super) static HMAC_SHA2_384: Prf = Prf {
     name: "hmac-sha2-384",
     status: Status::May,
     output_len: 48,
+    variable_key: true,
     key: Keyed::<Hmac<Sha384>>::boxed,
 };
 
@@ -40,6 +89,7 @@ pub(super) static HMAC_SHA2_512: Prf = Prf {
     name: "hmac-sha2-512",
     status: Status::Should,
     output_len: 64,
+    variable_key: true,
     key: Keyed::<Hmac<Sha512>>::boxed,
 };
 
@@ -60,11 +110,14 @@ impl PrfAlgorithm for Prf {
         self.status
     }
     fn key_len(&self) -> usize {
-        // RFC 7296 §2.13: for HMAC the preferred key length is that of the output.
+        // RFC 7296 §2.13: for HMAC the preferred key length is that of the output; the others have 128 bits of both.
         self.output_len
     }
     fn output_len(&self) -> usize {
         self.output_len
+    }
+    fn variable_key(&self) -> bool {
+        self.variable_key
     }
     fn prf_key(&self, key: &[u8]) -> Result<Box<dyn PrfKey>, CryptoError> {
         (self.key)(key).ok_or(CryptoError::KeyLength { actual: key.len() })
@@ -72,11 +125,17 @@ impl PrfAlgorithm for Prf {
 }
 
 /// A PRF that has taken its key in.
-struct Keyed<M>(M);
+pub(super) struct Keyed<M>(M);
 
 impl<M: Mac + KeyInit + Clone + Send + Sync + 'static> Keyed<M> {
-    fn boxed(key: &[u8]) -> Option<Box<dyn PrfKey>> {
+    pub(super) fn boxed(key: &[u8]) -> Option<Box<dyn PrfKey>> {
         Some(Box::new(Self(<M as KeyInit>::new_from_slice(key).ok()?)))
+    }
+
+    /// Keyed with the MAC of `key` under sixteen zeros.
+    fn boxed_with_digest(key: &[u8]) -> Option<Box<dyn PrfKey>> {
+        let mac = <M as KeyInit>::new_from_slice(&[0; 16]).ok()?;
+        Self::boxed(mac_of_parts(&mac, &[key]).as_bytes())
     }
 }
 

@@ -97,6 +97,11 @@ fn every_name_parses_prints_and_parses_to_the_same() {
             let combined = matches!(algorithm, Algorithm::Encr(id, _) if combined(id));
             let text = match algorithm {
                 Algorithm::Encr(..) if protocol == SuiteProtocol::Ah => continue,
+                Algorithm::Encr(id, _) if protocol == SuiteProtocol::Ike && for_esp_alone(id) => {
+                    let refused = Suite::ike(name).unwrap_err();
+                    assert_eq!(refused.kind(), SuiteErrorKind::Misplaced { protocol }, "{name}");
+                    continue;
+                }
                 Algorithm::Prf(_) if protocol != SuiteProtocol::Ike => continue,
                 Algorithm::Sn(_) if protocol == SuiteProtocol::Ike => continue,
                 Algorithm::Encr(..) if combined && protocol == SuiteProtocol::Ike => {
@@ -198,7 +203,12 @@ fn a_provider_is_asked_for_every_row() {
     for text in ["aes256gcm16-prfsha384-x25519", "aes256-sha256-ecp256", "aes192-sha512-modp2048"] {
         assert_eq!(Suite::ike(text).unwrap().supported_by(&provider), Ok(()));
     }
-    let missing = |text| Suite::ike(text).unwrap().supported_by(&provider).unwrap_err();
+    let mut fewer = provider.clone();
+    fewer.encr.to_mut().retain(|row| row.id() != EncrId::CAMELLIA_CBC);
+    fewer.integ.to_mut().retain(|row| row.id() != IntegId::HMAC_MD5_96);
+    fewer.prf.to_mut().retain(|row| row.id() != PrfId::AES128_XCBC);
+    fewer.ke.to_mut().retain(|row| row.id() != KeId::ML_KEM_768);
+    let missing = |text| Suite::ike(text).unwrap().supported_by(&fewer).unwrap_err();
     assert_eq!(missing("camellia256-sha256-x25519"), MissingRow::Encryption(EncrId::CAMELLIA_CBC, Some(256)));
     assert_eq!(missing("aes256-md5-prfsha256-x25519"), MissingRow::Integrity(IntegId::HMAC_MD5_96));
     assert_eq!(missing("aes256gcm16-prfaesxcbc-x25519"), MissingRow::Prf(PrfId::AES128_XCBC));

@@ -30,7 +30,7 @@ use crate::ip::IpProtocol;
 const CUT: usize = 32;
 
 /// A registry's name with its number.
-struct Named<N>(Option<&'static str>, N);
+pub(crate) struct Named<N>(pub(crate) Option<&'static str>, pub(crate) N);
 
 impl<N: Display> Display for Named<N> {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
@@ -41,9 +41,9 @@ impl<N: Display> Display for Named<N> {
     }
 }
 
-macro_rules! named {
+macro_rules! display_names {
     ($($registry:ident)*) => { $(
-        impl From<$registry> for Named<u32> {
+        impl From<$registry> for $crate::ike::display::Named<u32> {
             fn from(value: $registry) -> Self {
                 Self(value.name(), value.value().into())
             }
@@ -51,20 +51,22 @@ macro_rules! named {
     )* };
 }
 
-named! {
+pub(crate) use display_names;
+
+display_names! {
     AttributeType AuthMethod CertEncoding CfgAttributeType CfgType EapType ExchangeType HashId IdType KeId
     NotifyType PayloadType ProtocolId TransformType TsType IpProtocol IpCompTransform PrfId EapCode
     SecurePasswordMethod GatewayType PpkIdType SimAkaSubtype MsChapV2OpCode
 }
 
-fn named(value: impl Into<Named<u32>>) -> Named<u32> {
+pub(crate) fn named(value: impl Into<Named<u32>>) -> Named<u32> {
     value.into()
 }
 
 /// Octets in hexadecimal.
-struct Hex<'a> {
-    octets: &'a [u8],
-    whole: bool,
+pub(crate) struct Hex<'a> {
+    pub(crate) octets: &'a [u8],
+    pub(crate) whole: bool,
 }
 
 impl Display for Hex<'_> {
@@ -79,7 +81,7 @@ impl Display for Hex<'_> {
 }
 
 /// Text of the peer's, with everything escaped that a terminal could take for a command.
-struct Text<'a>(&'a str);
+pub(crate) struct Text<'a>(pub(crate) &'a str);
 
 impl Display for Text<'_> {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
@@ -88,17 +90,17 @@ impl Display for Text<'_> {
 }
 
 /// Writes the lines of a tree: a line break between them, none behind the last.
-struct Tree<'f, 'b> {
+pub(crate) struct Tree<'f, 'b> {
     f: &'f mut Formatter<'b>,
     first: bool,
 }
 
 impl<'f, 'b> Tree<'f, 'b> {
-    const fn new(f: &'f mut Formatter<'b>) -> Self {
+    pub(crate) const fn new(f: &'f mut Formatter<'b>) -> Self {
         Self { f, first: true }
     }
 
-    fn line(&mut self, depth: usize, what: fmt::Arguments<'_>) -> fmt::Result {
+    pub(crate) fn line(&mut self, depth: usize, what: fmt::Arguments<'_>) -> fmt::Result {
         if !self.first {
             self.f.write_str("\n")?;
         }
@@ -107,7 +109,17 @@ impl<'f, 'b> Tree<'f, 'b> {
         self.f.write_fmt(what)
     }
 
-    fn octets(&mut self, depth: usize, octets: &[u8]) -> fmt::Result {
+    /// Goes on with the line that was written last.
+    pub(crate) fn append(&mut self, what: fmt::Arguments<'_>) -> fmt::Result {
+        self.f.write_fmt(what)
+    }
+
+    /// Whether octet strings are to be printed whole.
+    pub(crate) fn whole(&self) -> bool {
+        self.f.alternate()
+    }
+
+    pub(crate) fn octets(&mut self, depth: usize, octets: &[u8]) -> fmt::Result {
         if octets.is_empty() {
             return Ok(());
         }
@@ -354,13 +366,13 @@ impl<'f, 'b> Tree<'f, 'b> {
         }
     }
 
-    fn vendor(&mut self, depth: usize, vendor: &[u8]) -> fmt::Result {
+    pub(crate) fn vendor(&mut self, depth: usize, vendor: &[u8]) -> fmt::Result {
         let Some(known) = vendor_name(vendor) else { return self.text_or_octets(depth, vendor) };
         self.line(depth, format_args!("{}", known.name))?;
         self.text_or_octets(depth + 1, known.rest)
     }
 
-    fn certificate(&mut self, depth: usize, cert: CertView<'_>) -> fmt::Result {
+    pub(crate) fn certificate(&mut self, depth: usize, cert: CertView<'_>) -> fmt::Result {
         self.line(depth, format_args!("encoding {}", named(cert.encoding)))?;
         let Some(found) = cert.hash_and_url() else { return self.octets(depth, cert.data) };
         self.line(depth, format_args!("SHA-1 {}", Hex { octets: found.hash, whole: true }))?;

@@ -104,32 +104,46 @@ impl<'a> SaView<'a> {
 }
 
 /// Walks transforms that fill their octets and returns how many there are.
+#[inline]
 fn check_transforms(bytes: &[u8], offset: usize, budget: &mut Limits) -> Result<usize, ParseError> {
-    let (mut at, mut found) = (0, 0);
-    while let Some(rest) = bytes.get(at..).filter(|rest| !rest.is_empty()) {
-        let here = offset + at;
-        let &[last, _, l0, l1, ..] =
-            rest.first_chunk::<TRANSFORM_HEADER>().ok_or(ParseErrorKind::Truncated.at(here))?;
+    let (mut rest, mut found) = (bytes, 0);
+    // Kept apart from the budget, so that the loop can hold it in a register.
+    let mut left = budget.transforms;
+    while !rest.is_empty() {
+        let here = || offset + bytes.len() - rest.len();
+        let Some(&[last, _, l0, l1, ..]) = rest.first_chunk::<TRANSFORM_HEADER>() else {
+            return Err(ParseErrorKind::Truncated.at(here()));
+        };
         let length = usize::from(u16::from_be_bytes([l0, l1]));
         if length < TRANSFORM_HEADER {
-            return Err(ParseErrorKind::BadLength.at(here + 2));
+            return Err(ParseErrorKind::BadLength.at(here() + 2));
         }
-        let transform = rest.get(..length).ok_or(ParseErrorKind::Truncated.at(here + 2))?;
-        if last != if length == rest.len() { LAST } else { MORE_TRANSFORMS } {
-            return Err(ParseErrorKind::BadLastSubstructure(last).at(here));
+        let Some((transform, following)) = rest.split_at_checked(length) else {
+            return Err(ParseErrorKind::Truncated.at(here() + 2));
+        };
+        if last != if following.is_empty() { LAST } else { MORE_TRANSFORMS } {
+            return Err(ParseErrorKind::BadLastSubstructure(last).at(here()));
         }
-        spend(&mut budget.transforms, 1, Counted::Transforms, here)?;
-        let mut attribute_at = TRANSFORM_HEADER;
-        while let Some(attribute) = transform.get(attribute_at..).filter(|rest| !rest.is_empty()) {
-            let here = here + attribute_at;
-            let (_, length) = split_attribute(attribute).ok_or(ParseErrorKind::Truncated.at(here))?;
-            spend(&mut budget.attributes, 1, Counted::Attributes, here)?;
-            attribute_at += length;
+        spend(&mut left, 1, Counted::Transforms, here())?;
+        if length > TRANSFORM_HEADER {
+            check_attributes(transform, here(), budget)?;
         }
-        at += length;
+        rest = following;
         found += 1;
     }
+    budget.transforms = left;
     Ok(found)
+}
+
+/// Walks the attributes that fill what a transform has behind its header.
+fn check_attributes(transform: &[u8], offset: usize, budget: &mut Limits) -> Result<(), ParseError> {
+    let mut at = TRANSFORM_HEADER;
+    while let Some(attribute) = transform.get(at..).filter(|rest| !rest.is_empty()) {
+        let (_, length) = split_attribute(attribute).ok_or(ParseErrorKind::Truncated.at(offset + at))?;
+        spend(&mut budget.attributes, 1, Counted::Attributes, offset + at)?;
+        at += length;
+    }
+    Ok(())
 }
 
 /// The first attribute and how many octets it takes.

@@ -225,6 +225,8 @@ pub(crate) struct Gateway {
     shared: Arc<Shared>,
     ike: Option<IkeHandle>,
     child: Option<Spi>,
+    /// The Child SA that the present one replaces.
+    replaced: Option<Spi>,
     /// The step that this side is working on.
     under_way: Option<Step>,
     closing: bool,
@@ -260,6 +262,7 @@ impl Gateway {
             shared,
             ike: None,
             child: None,
+            replaced: None,
             under_way: None,
             closing: false,
             gone: false,
@@ -373,15 +376,17 @@ impl Gateway {
                 }
             }
             Event::ChildInstalled(child) => {
-                if child.replaces.is_some() {
-                    self.outcome.child_rekeys += 1;
-                    self.complete(Step::ChildByClient);
-                    self.complete(Step::ChildByServer);
-                }
+                self.outcome.child_rekeys += u32::from(child.replaces.is_some());
+                self.replaced = child.replaces;
                 self.child = Some(child.inbound);
                 self.outcome.children.push(*child);
             }
             Event::ChildClosed { inbound, outbound, sent, received, .. } => {
+                // Now both sides have the new one: whoever asked for it has deleted the old one.
+                if self.replaced == Some(inbound) {
+                    self.complete(Step::ChildByClient);
+                    self.complete(Step::ChildByServer);
+                }
                 self.outcome.accounts.push(Account { inbound, outbound, sent, received });
             }
             Event::ChildFailed { child, error } => {

@@ -1,0 +1,86 @@
+//! Key exchange methods. Private values go in through [`KeyExchangeMethod::resume`]; a row that keeps its private values
+//! to itself is compared with another provider's instead ([`super::cross_check`]).
+
+use ipsec_crypto::{ActiveKeyExchange, CryptoError, KeyExchangeMethod, PeerPublicError, Secret};
+use ipsec_wire::ike::KeId;
+
+use super::files::{all_counted, cases, octets, own, verdict, wycheproof};
+use super::{Counts, Verdict};
+
+pub(super) fn key_exchange(row: &dyn KeyExchangeMethod) -> Counts {
+    let mut counts = Counts::default();
+    if row.resume(&Secret::zeroed(1)).err() == Some(CryptoError::Unsupported) {
+        return counts;
+    }
+    for (verdict, case) in own("ke", row.id().0) {
+        let private = resumed(row, &octets(&case, "private"));
+        assert_eq!(private.public(), octets(&case, "public"), "{row:?}: {case}");
+        let shared = private.complete(&octets(&case, "peer")).unwrap_or_else(|error| panic!("{error}"));
+        assert_eq!(shared.expose(), octets(&case, "shared"), "{row:?}: {case}");
+        counts.add(verdict);
+    }
+    match row.id() {
+        KeId::CURVE25519 => montgomery(row, "x25519", &mut counts),
+        KeId::ECP_256 => points(row, "ecdh_secp256r1_ecpoint", &mut counts),
+        _ => {}
+    }
+    counts
+}
+
+fn resumed(row: &dyn KeyExchangeMethod, private: &[u8]) -> Box<dyn ActiveKeyExchange> {
+    row.resume(&Secret::new(private)).unwrap_or_else(|error| panic!("{row:?}: {error}"))
+}
+
+/// "Acceptable" are points on the twist, of small order and in encodings above the prime: RFC 7748 takes them all,
+/// but an all-zero result is refused (RFC 8031 §3.1).
+fn montgomery(row: &dyn KeyExchangeMethod, name: &str, counts: &mut Counts) {
+    let file = wycheproof(name);
+    let before = counts.0.values().sum();
+    for (_, case) in cases(&file) {
+        let private = resumed(row, &octets(case, "private"));
+        let (public, expected) = (octets(case, "public"), octets(case, "shared"));
+        let shared = private.complete(&public);
+        if public.len() != row.responder_len() {
+            let length = PeerPublicError::Length { actual: public.len(), expected: row.responder_len() };
+            assert_eq!(shared, Err(CryptoError::PeerPublic(length)), "{case}");
+        } else if expected.iter().all(|&octet| octet == 0) {
+            assert_eq!(shared, Err(CryptoError::PeerPublic(PeerPublicError::SmallOrder)), "{case}");
+        } else {
+            assert_ne!(verdict(case), Verdict::Invalid, "{case}");
+            assert_eq!(shared.unwrap_or_else(|error| panic!("{error}: {case}")).expose(), expected, "{case}");
+        }
+        counts.add(verdict(case));
+    }
+    all_counted(counts, before, &file);
+}
+
+/// KE data has no encoding octet and no compressed form, so that compressed points are refused by their length.
+fn points(row: &dyn KeyExchangeMethod, name: &str, counts: &mut Counts) {
+    let file = wycheproof(name);
+    let before = counts.0.values().sum();
+    let coordinate = row.initiator_len() / 2;
+    for (_, case) in cases(&file) {
+        // The file writes the scalar as a number: fewer or more octets than the field has.
+        let scalar = octets(case, "private");
+        let scalar = &scalar[scalar.iter().position(|&octet| octet != 0).unwrap_or(0)..];
+        let mut private = vec![0; coordinate - scalar.len()];
+        private.extend_from_slice(scalar);
+        let private = resumed(row, &private);
+        let public = octets(case, "public");
+        let point = public.strip_prefix(&[4]).unwrap_or(&public);
+        let shared = private.complete(point);
+        match verdict(case) {
+            Verdict::Valid => {
+                let shared = shared.unwrap_or_else(|error| panic!("{error}: {case}"));
+                assert_eq!(shared.expose(), octets(case, "shared"), "{case}");
+            }
+            Verdict::Acceptable => {
+                let length = PeerPublicError::Length { actual: point.len(), expected: 2 * coordinate };
+                assert_eq!(shared, Err(CryptoError::PeerPublic(length)), "{case}");
+            }
+            _ => assert!(matches!(shared, Err(CryptoError::PeerPublic(_))), "{case}"),
+        }
+        counts.add(verdict(case));
+    }
+    all_counted(counts, before, &file);
+}
