@@ -155,6 +155,29 @@ impl PeerIdentity {
     }
 }
 
+/// What becomes of an older IKE SA when the same peer makes another.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub enum Uniqueness {
+    /// It stays.
+    Keep,
+    /// It goes when the peer says that the new one is its only one (INITIAL_CONTACT, RFC 7296 §2.4).
+    #[default]
+    InitialContact,
+    /// It goes.
+    Replace,
+}
+
+/// When a Child SA is made.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub enum Startup {
+    /// When it is asked for.
+    #[default]
+    OnDemand,
+    /// At once, and again whenever it is gone for whatever reason, until the connection is removed. Failed set-ups are
+    /// tried again after pauses that double from one second to two minutes.
+    Keep,
+}
+
 /// How both sides prove who they are.
 #[derive(Debug)]
 #[non_exhaustive]
@@ -218,6 +241,10 @@ pub struct ConnectionConfig {
     pub nat_keepalive: Option<Duration>,
     /// How many requests of the peer we take at once (SET_WINDOW_SIZE, RFC 7296 §2.3).
     pub window: u32,
+    /// What becomes of older IKE SAs with the same peer.
+    pub uniqueness: Uniqueness,
+    /// The most Child SAs that the peer may make in one IKE SA; more are answered NO_ADDITIONAL_SAS.
+    pub max_children: usize,
 }
 
 impl ConnectionConfig {
@@ -246,6 +273,8 @@ impl ConnectionConfig {
             liveness: None,
             nat_keepalive: Some(Duration::from_secs(20)),
             window: 1,
+            uniqueness: Uniqueness::default(),
+            max_children: 64,
         }
     }
 
@@ -336,6 +365,8 @@ pub struct ChildConfig {
     pub header: HeaderPolicy,
     /// The policy this child serves.
     pub policy: Option<PolicyId>,
+    /// When it is made.
+    pub startup: Startup,
 }
 
 impl ChildConfig {
@@ -362,6 +393,7 @@ impl ChildConfig {
             replay_window: 1024,
             header: HeaderPolicy::default(),
             policy: None,
+            startup: Startup::default(),
         }
     }
 }

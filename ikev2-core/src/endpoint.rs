@@ -14,7 +14,7 @@ use ipsec_wire::ike::{ExchangeType, Header, MessageView};
 use ipsec_wire::{IkeSpi, Spi};
 use rand_core::CryptoRng;
 
-use crate::config::{ConnectionConfig, ConnectionId, EndpointConfig, Executor};
+use crate::config::{ConnectionConfig, ConnectionId, EndpointConfig, Executor, PeerIdentity, Uniqueness};
 use crate::context::{Cx, Effect, Ids, SpiPool};
 use crate::error::ApiMisuse;
 use crate::event::{CloseReason, Event};
@@ -33,6 +33,7 @@ use crate::state::established::{Established, Phase};
 use crate::state::init_sent::InitSent;
 use crate::timer::TimerTable;
 use crate::unprotected::{Class, Reaction, Standing, reaction};
+use crate::upkeep::Upkeep;
 
 /// How long a job's answer is waited for.
 const JOB_DEADLINE: core::time::Duration = core::time::Duration::from_secs(30);
@@ -58,6 +59,7 @@ pub struct Endpoint {
     /// Which IKE SA waits for a job.
     jobs: BTreeMap<OpId, IkeHandle>,
     pub(crate) counters: Counters,
+    pub(crate) upkeep: Upkeep,
 }
 
 impl core::fmt::Debug for Endpoint {
@@ -98,6 +100,7 @@ impl Endpoint {
             spis,
             jobs: BTreeMap::new(),
             counters: Counters::default(),
+            upkeep: Upkeep::default(),
         }
     }
 
@@ -129,6 +132,7 @@ impl Endpoint {
             spis: self.spis.clone(),
             jobs: self.jobs.clone(),
             counters: self.counters.clone(),
+            upkeep: self.upkeep.clone(),
         })
     }
 
@@ -143,7 +147,9 @@ impl Endpoint {
         }
         let id = ConnectionId(self.connections.keys().next_back().map_or(0, |last| last.0.saturating_add(1)));
         let children = config.children.iter().cloned().map(Arc::new).collect();
-        self.connections.insert(id, Arc::new(Connection { id, config, children }));
+        let connection = Connection { id, config, children };
+        self.upkeep.add(&connection);
+        self.connections.insert(id, Arc::new(connection));
         Ok(id)
     }
 
@@ -153,6 +159,7 @@ impl Endpoint {
     /// [`ApiMisuse::UnknownConnection`].
     pub fn remove_connection(&mut self, now: Instant, id: ConnectionId) -> Result<(), ApiMisuse> {
         self.connections.remove(&id).ok_or(ApiMisuse::UnknownConnection)?;
+        self.upkeep.remove(id);
         let handles: Vec<IkeHandle> = self
             .sas
             .iter()
@@ -183,6 +190,10 @@ impl Endpoint {
             return Err(ApiMisuse::UnknownChildConfig);
         }
         let path = connection.config.first_path().ok_or(ApiMisuse::NoAddress)?;
+        if self.upkeep.is_closing() {
+            return Err(ApiMisuse::ShuttingDown);
+        }
+        let initial_contact = self.is_first_contact(&connection);
         let spi_i = self.fresh_spi();
         let handle = self.ids.handle();
         let common = Common {
@@ -199,7 +210,8 @@ impl Endpoint {
         let mut jobs = VecDeque::new();
         let mut effects = Vec::new();
         let mut cx = cx(self, now, &mut jobs, &mut effects);
-        let state = InitSent::start(&mut cx, &common, first_child, packet).ok_or(ApiMisuse::NoSuite)?;
+        let state = InitSent::start(&mut cx, &common, first_child, packet, initial_contact)
+            .ok_or(ApiMisuse::NoSuite)?;
         self.insert(IkeSa { common, state: State::InitSent(Box::new(state)) });
         self.settle(now, handle, jobs, effects);
         Ok(handle)
@@ -310,6 +322,7 @@ impl Endpoint {
             }
             Input::Datagram { now, path, ecn: _, data } => {
                 let result = self.handle_datagram(now, path, data);
+                self.maintain(now);
                 self.counters.count(&result);
                 result
             }
@@ -322,6 +335,7 @@ impl Endpoint {
         for handle in due {
             self.with(now, handle, |sa, cx| sa.on_timeout(cx));
         }
+        self.maintain(now);
     }
 
     fn handle_datagram(&mut self, now: Instant, path: Path, data: &mut [u8]) -> Result<(), Discarded> {
@@ -385,7 +399,9 @@ impl Endpoint {
     /// Nobody waits for it any more; the answer is dropped.
     pub fn answer(&mut self, now: Instant, op: OpId, answer: Answer) -> Result<(), UnknownOp> {
         let handle = self.jobs.remove(&op).ok_or(UnknownOp(op))?;
-        self.with(now, handle, |sa, cx| sa.on_answer(cx, op, answer)).ok_or(UnknownOp(op))
+        let result = self.with(now, handle, |sa, cx| sa.on_answer(cx, op, answer)).ok_or(UnknownOp(op));
+        self.maintain(now);
+        result
     }
 
     /// The next thing to do. Call until it says [`Output::Timeout`].
@@ -405,7 +421,7 @@ impl Endpoint {
                 }
             }
         }
-        Output::Timeout(self.timers.next())
+        Output::Timeout([self.timers.next(), self.upkeep.due()].into_iter().flatten().min())
     }
 
     /// Forgets an IKE SA that is gone and has said all.
@@ -420,6 +436,17 @@ impl Endpoint {
         }
         self.timers.cancel(handle);
         self.jobs.retain(|_, waiting| *waiting != handle);
+    }
+
+    /// Whether there is no IKE SA with this connection's peer, so that INITIAL_CONTACT is true (RFC 7296 §2.4).
+    fn is_first_contact(&self, connection: &Connection) -> bool {
+        let PeerIdentity::Exactly(peer) = &connection.config.remote_id else { return false };
+        connection.config.uniqueness != Uniqueness::Keep
+            && !self.sas.values().any(|sa| match &sa.state {
+                State::Established(state) => state.remote_id == *peer,
+                State::InitSent(_) | State::AuthSent(_) => sa.common.connection.id == connection.id,
+                _ => false,
+            })
     }
 
     fn known_child(&self, handle: IkeHandle, inbound: Spi) -> Result<(), ApiMisuse> {
@@ -494,6 +521,7 @@ impl Endpoint {
 
     fn schedule(&mut self, handle: IkeHandle) {
         let Some(sa) = self.sas.get(&handle) else { return };
+        self.upkeep.stir(sa.common.connection.id);
         match sa.next_deadline() {
             Some(at) => self.timers.set(handle, at),
             None => {

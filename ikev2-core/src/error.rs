@@ -188,6 +188,9 @@ pub enum ApiMisuse {
     /// The connection offers nothing that the provider can compute.
     #[error("the provider lacks what the connection offers")]
     NoSuite,
+    /// The endpoint is being shut down.
+    #[error("the endpoint is shutting down")]
+    ShuttingDown,
     /// The IKE SA is not established, or is being closed.
     #[error("the IKE SA cannot do this in its state")]
     WrongState,

@@ -37,10 +37,11 @@ mod testdata;
 pub mod timer;
 mod trace;
 mod unprotected;
+mod upkeep;
 
 pub use config::{
     ChildConfig, ConnectionConfig, ConnectionId, CookiePolicy, Credentials, EndpointConfig, Executor,
-    IkeLifetime, PeerIdentity, Ports, SpiSource,
+    IkeLifetime, PeerIdentity, Ports, SpiSource, Startup, Uniqueness,
 };
 pub use endpoint::Endpoint;
 pub use error::{ApiMisuse, Error};

@@ -188,7 +188,7 @@ impl Endpoint {
             && header.message_id == 0
             && header.responder_spi.is_zero()
             && !header.initiator_spi.is_zero();
-        if !proper {
+        if !proper || self.upkeep.is_closing() {
             return Err(Discarded::Unexpected);
         }
         let row = self.provider.prf.first().copied().ok_or(Discarded::NoConnection)?;

@@ -38,7 +38,7 @@ fn a_pair_comes_up_with_its_first_child() {
             "> IKE_SA_INIT 0 SA KE Ni N(NAT_DETECTION_SOURCE_IP) N(NAT_DETECTION_DESTINATION_IP)",
             "< IKE_SA_INIT 0 SA KE Nr N(NAT_DETECTION_SOURCE_IP) N(NAT_DETECTION_DESTINATION_IP) \
          N(CHILDLESS_IKEV2_SUPPORTED)",
-            "> IKE_AUTH 1 SK{IDi IDr AUTH SA TSi TSr}",
+            "> IKE_AUTH 1 SK{IDi IDr AUTH N(INITIAL_CONTACT) SA TSi TSr}",
             "< IKE_AUTH 1 SK{IDr AUTH SA TSi TSr}",
         ]
     );
@@ -416,6 +416,93 @@ fn who_does_no_fragmentation_gets_none() {
     // A forged-looking fragment under no agreement is not taken.
     let fragment = pieces.octets.iter().find(|datagram| datagram[16] == 53).unwrap().clone();
     assert!(whole.inject(Side::B, fragment).is_err());
+}
+
+#[test]
+fn a_kept_child_comes_up_by_itself_and_comes_back() {
+    let mut pair = Pair::new(Options { keep: true, ..Options::default() });
+    pair.advance(Duration::from_secs(1));
+    keys_agree(&pair.only_child(Side::A), &pair.only_child(Side::B));
+    for round in 0..3 {
+        let before = pair.only_child(Side::A).inbound;
+        if round == 1 {
+            pair.delete_ike(Side::B);
+        } else {
+            pair.delete_child(Side::B);
+        }
+        pair.run();
+        pair.advance(Duration::from_secs(40));
+        keys_agree(&pair.only_child(Side::A), &pair.only_child(Side::B));
+        assert_ne!(pair.only_child(Side::A).inbound, before);
+    }
+}
+
+#[test]
+fn a_kept_child_is_not_asked_for_in_a_circle() {
+    let mut pair = Pair::new(Options { keep: true, remote_b: "10.9.0.0/24", ..Options::default() });
+    pair.advance(Duration::from_secs(600));
+    let asked = pair.traces(Side::A).iter().filter(|trace| trace.outbound).count();
+    assert!((5..40).contains(&asked), "{asked}");
+    // The same for a set-up that fails as a whole.
+    let mut pair = Pair::new(Options { keep: true, psk_b: b"another", ..Options::default() });
+    pair.advance(Duration::from_secs(600));
+    let asked = pair.traces(Side::A).iter().filter(|trace| trace.outbound).count();
+    assert!((10..60).contains(&asked), "{asked}");
+}
+
+#[test]
+fn a_shutdown_ends_everything_in_time() {
+    let mut pair = Pair::new(Options { keep: true, ..Options::default() });
+    pair.advance(Duration::from_secs(1));
+    let now = pair.now();
+    pair.endpoint_mut(Side::A).shutdown(now, Duration::from_secs(5));
+    pair.run();
+    assert!(pair.children(Side::A).is_empty() && pair.children(Side::B).is_empty());
+    pair.advance(Duration::from_secs(6));
+    assert_eq!(pair.endpoint(Side::A).ike_sas().count(), 0);
+    let now = pair.now();
+    assert!(pair.endpoint_mut(Side::A).connect(now, ikev2_core::ConnectionId(0), Some(0), None).is_err());
+
+    // A peer that is silent is not waited for longer.
+    let mut pair = Pair::new(Options::default());
+    pair.connect(Side::A);
+    pair.run();
+    let now = pair.now();
+    pair.drop_next(Side::A, usize::MAX);
+    pair.endpoint_mut(Side::A).shutdown(now, Duration::from_secs(5));
+    pair.advance(Duration::from_secs(6));
+    assert_eq!(pair.endpoint(Side::A).ike_sas().count(), 0);
+    assert!(pair.children(Side::A).is_empty());
+}
+
+#[test]
+fn a_peer_that_has_restarted_leaves_nothing_behind() {
+    let mut pair = Pair::new(Options::default());
+    pair.connect(Side::A);
+    pair.run();
+    pair.restart(Side::A);
+    pair.connect(Side::A);
+    pair.run();
+    // INITIAL_CONTACT told B that the first IKE SA is gone.
+    keys_agree(&pair.only_child(Side::A), &pair.only_child(Side::B));
+    assert_eq!(pair.endpoint(Side::B).ike_sas().count(), 1);
+}
+
+#[test]
+fn windows_and_quotas_are_kept() {
+    let mut pair = Pair::new(Options { window_b: 4, max_children_b: 3, ..Options::default() });
+    pair.connect(Side::A);
+    pair.run();
+    let (now, ike) = (pair.now(), pair.ike(Side::A));
+    for _ in 0..5 {
+        pair.endpoint_mut(Side::A).create_child(now, ike, 0, None).unwrap();
+    }
+    pair.step(Side::A);
+    assert_eq!(pair.wire(Side::A).len(), 4, "as many as B takes at once");
+    pair.run();
+    assert_eq!((pair.children(Side::A).len(), pair.children(Side::B).len()), (3, 3));
+    let refused = |event: &&Event| matches!(event, Event::ChildFailed { error, .. } if error.to_string().contains("NO_ADDITIONAL_SAS"));
+    assert_eq!(pair.events(Side::A).iter().filter(refused).count(), 3);
 }
 
 #[test]

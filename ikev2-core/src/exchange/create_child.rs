@@ -34,7 +34,7 @@ use crate::state::established::Established;
 /// A request of ours that is being made, is out, or is being concluded.
 #[derive(Clone)]
 pub(crate) struct ChildRequest {
-    config: Arc<ChildConfig>,
+    pub(crate) config: Arc<ChildConfig>,
     /// The Child SA to replace.
     pub(crate) replaces: Option<Spi>,
     flow: Option<Flow>,
@@ -383,6 +383,9 @@ impl Established {
             let spi = <[u8; 4]>::try_from(rekey.spi).ok().map(|octets| Spi(u32::from_be_bytes(octets)));
             spi.and_then(|spi| self.by_outbound(spi))
         });
+        if replaced.is_none() && self.children.len() >= common.connection.config.max_children {
+            return self.respond(cx, common, id, exchange, &[notify(NotifyType::NO_ADDITIONAL_SAS)]);
+        }
         let answer = match replaced {
             None => create_child_request(self.ike_activity()),
             Some(inbound) => rekey_child_request(self.child_activity(inbound), self.ike_activity()),

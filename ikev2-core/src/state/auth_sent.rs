@@ -9,7 +9,7 @@ use alloc::vec::Vec;
 
 use ipsec_sa::{Instant, Role};
 use ipsec_wire::Spi;
-use ipsec_wire::ike::{ExchangeType, NotifyType, Payload, PayloadChain, PayloadKind, PayloadType};
+use ipsec_wire::ike::{ExchangeType, Notify, NotifyType, Payload, PayloadChain, PayloadKind, PayloadType};
 
 use super::State;
 use super::established::Established;
@@ -130,6 +130,10 @@ impl AuthSent {
             payloads.push(Payload::IdR(identity.to_payload()));
         }
         payloads.push(Payload::Auth(auth));
+        if self.init.initial_contact {
+            payloads.push(crate::exchange::child::notify(NotifyType::INITIAL_CONTACT));
+        }
+        payloads.extend(set_window_size(config.window));
         if let Some(offer) = &self.offer {
             payloads.push(Payload::Sa(offer.sa.clone()));
             payloads.extend(offer.selectors());
@@ -289,7 +293,8 @@ impl AuthSent {
             (Some(offer), Some((notify, data))) => Some(Err(refusal(offer, notify, data))),
             (Some(offer), None) => Some(Agreement::from_answer(cx, offer, &ChildPayloads::read(chain))),
         };
-        Ok(Proven { remote_id, child })
+        let window = chain.notify(NotifyType::SET_WINDOW_SIZE).map(|notify| notify.data.to_vec());
+        Ok(Proven { remote_id, child, window })
     }
 
     fn establish(self, cx: &mut Cx<'_>, common: &mut Common, candidate: Candidate, proven: Proven) -> State {
@@ -297,6 +302,7 @@ impl AuthSent {
         let Candidate { channel, nr, message_id, .. } = candidate;
         let mut established =
             Box::new(Established::new(cx, common, channel, proven.remote_id, message_id + 1, 0));
+        established.set_window(proven.window.as_deref().unwrap_or_default());
         established.announce(common);
         if let Some(offer) = offer {
             let made: Result<(ChildSa, _), Error> =
@@ -400,6 +406,8 @@ impl AuthSent {
 struct Proven {
     remote_id: Identity,
     child: Option<Result<Agreement, Error>>,
+    /// Data of SET_WINDOW_SIZE.
+    window: Option<Vec<u8>>,
 }
 
 /// Gives an unused SPI back to whoever it came from.
@@ -408,6 +416,12 @@ pub(crate) fn release_spi(cx: &mut Cx<'_>, common: &mut Common, spi: Spi) {
     if cx.spis.source() == crate::config::SpiSource::Pool {
         common.event(Event::SpiReleased(spi));
     }
+}
+
+/// Tells the peer how many requests we take at once, where that is more than one (RFC 7296 §2.3).
+pub(crate) fn set_window_size(window: u32) -> Option<Payload> {
+    (window > 1)
+        .then(|| Payload::Notify(Notify::new(NotifyType::SET_WINDOW_SIZE, window.to_be_bytes().to_vec())))
 }
 
 /// Ends a half-made IKE SA because of an error.

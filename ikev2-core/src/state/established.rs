@@ -5,6 +5,7 @@
 
 use alloc::boxed::Box;
 use alloc::collections::{BTreeMap, VecDeque};
+use alloc::sync::Arc;
 use alloc::vec;
 use alloc::vec::Vec;
 use core::time::Duration;
@@ -17,6 +18,7 @@ use super::State;
 use super::closing::Closing;
 use crate::channel::{Channel, Inner};
 use crate::collide::{ChildActivity, IkeActivity};
+use crate::config::ChildConfig;
 use crate::context::{Cx, Effect};
 use crate::error::{Error, InvalidMessage};
 use crate::event::{CloseReason, Event, IkeEstablished};
@@ -264,6 +266,26 @@ impl Established {
     pub(crate) fn is_rekeying_ike(&self) -> bool {
         self.jobs.values().any(Continuation::is_our_ike_rekey)
             || self.requests.iter().any(|sent| matches!(sent.purpose, Purpose::RekeyIke(_)))
+    }
+
+    /// Whether there is a child of this kind.
+    pub(crate) fn has(&self, config: &Arc<ChildConfig>) -> bool {
+        self.children.values().any(|child| Arc::ptr_eq(&child.config, config))
+    }
+
+    /// Whether a child of this kind is being made.
+    pub(crate) fn awaits(&self, config: &Arc<ChildConfig>) -> bool {
+        let mut tasks = self.tasks.iter().chain(&self.deferred);
+        let requests = self.requests.iter().filter_map(|sent| match &sent.purpose {
+            Purpose::Child(request) => Some(request),
+            _ => None,
+        });
+        let jobs = self.jobs.values().filter_map(|job| match job {
+            Continuation::ChildStart(request) | Continuation::ChildComplete(request, _) => Some(request),
+            _ => None,
+        });
+        tasks.any(|task| matches!(task, Task::CreateChild { config: it, .. } if Arc::ptr_eq(it, config)))
+            || requests.chain(jobs).any(|request| Arc::ptr_eq(&request.config, config))
     }
 
     /// Whether our answer to the peer's rekey of the IKE SA is being worked out: what we began now would be left

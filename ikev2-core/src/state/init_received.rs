@@ -16,12 +16,13 @@ use ipsec_wire::ike::{
 };
 
 use super::State;
-use super::auth_sent::release_spi;
+use super::auth_sent::{release_spi, set_window_size};
 use super::closing::Closing;
 use super::established::Established;
 use super::init_sent::{missing, nat_detection};
 use crate::auth::proof::Proof;
 use crate::channel::{Channel, Inner};
+use crate::config::Uniqueness;
 use crate::context::{Cx, Effect};
 use crate::error::{AuthFailure, Error, InvalidMessage};
 use crate::event::{Event, OutboundUse};
@@ -83,6 +84,8 @@ struct Request<'a> {
     auth: Option<(AuthMethod, &'a [u8])>,
     child: ChildPayloads<'a>,
     initial_contact: bool,
+    /// Data of SET_WINDOW_SIZE, empty where there is none.
+    window: &'a [u8],
 }
 
 impl InitReceived {
@@ -278,11 +281,18 @@ impl InitReceived {
         common.timers.remove(&TimerKind::SetUp);
         let mut payloads =
             vec![Payload::IdR(common.connection.config.local_id.to_payload()), Payload::Auth(auth)];
-        if request.initial_contact {
+        payloads.extend(set_window_size(common.connection.config.window));
+        let alone = match common.connection.config.uniqueness {
+            Uniqueness::Keep => false,
+            Uniqueness::InitialContact => request.initial_contact,
+            Uniqueness::Replace => true,
+        };
+        if alone {
             cx.effects.push(Effect::InitialContact { keep: common.handle, remote_id: remote_id.clone() });
         }
         let mut established = Box::new(Established::new(cx, common, channel, remote_id, 0, id + 1));
         established.responses = responses;
+        established.set_window(request.window);
         established.announce(common);
         // Childless set-up (RFC 6023): no SA payload, no child.
         if request.child.sa.is_none() {
@@ -390,5 +400,6 @@ fn read<'a>(chain: &PayloadChain<'a>) -> Result<Request<'a>, Error> {
         auth,
         child: ChildPayloads::read(chain),
         initial_contact: chain.notify(NotifyType::INITIAL_CONTACT).is_some(),
+        window: chain.notify(NotifyType::SET_WINDOW_SIZE).map(|notify| notify.data).unwrap_or_default(),
     })
 }

@@ -57,6 +57,8 @@ pub(crate) struct InitSent {
     /// Which child comes with IKE_AUTH, and the packet that asked for it.
     pub(crate) first_child: Option<usize>,
     pub(crate) flow: Option<Flow>,
+    /// Whether we have no other IKE SA with this peer.
+    pub(crate) initial_contact: bool,
     job: Job,
 }
 
@@ -105,6 +107,7 @@ impl InitSent {
         common: &Common,
         first_child: Option<usize>,
         flow: Option<Flow>,
+        initial_contact: bool,
     ) -> Option<Self> {
         let suites = &common.connection.config.suites;
         let offer = offer(suites, ProtocolId::IKE, &[], cx.provider, true);
@@ -123,6 +126,7 @@ impl InitSent {
             hint: None,
             first_child,
             flow,
+            initial_contact,
             job: Job::Start(op),
         })
     }

@@ -8,7 +8,7 @@ use ikev2_core::config::ConnectionConfig;
 use ikev2_core::job::{Answer, InstallFailed, Request};
 use ikev2_core::{
     ChildConfig, ChildInstall, ConnectionId, CookiePolicy, Discarded, Endpoint, EndpointConfig, Event,
-    ExchangeTrace, Executor, Identity, IkeHandle, IkeSaState, Input, Output, Path, PeerIdentity,
+    ExchangeTrace, Executor, Identity, IkeHandle, IkeSaState, Input, Output, Path, PeerIdentity, Startup,
 };
 use ipsec_crypto::{Secret, Suite, rustcrypto};
 use ipsec_sa::{Instant, SaParams};
@@ -44,6 +44,10 @@ pub struct Options {
     pub offload: bool,
     pub refuse_install: Option<Side>,
     pub fragment_size: Option<usize>,
+    /// A's child is to be up.
+    pub keep: bool,
+    pub window_b: u32,
+    pub max_children_b: usize,
     /// Soft and hard lifetime of children at A, in seconds.
     pub lifetime_a: (Option<u64>, Option<u64>),
 }
@@ -63,6 +67,9 @@ impl Default for Options {
             offload: false,
             refuse_install: None,
             fragment_size: None,
+            keep: false,
+            window_b: 1,
+            max_children_b: 64,
             lifetime_a: (None, None),
         }
     }
@@ -169,11 +176,14 @@ impl Pair {
                 vec![Suite::esp(options.esp).unwrap()],
             );
             if side == Side::A {
+                if options.keep {
+                    child.startup = Startup::Keep;
+                }
                 child.lifetimes.soft.time = options.lifetime_a.0.map(Duration::from_secs);
                 child.lifetimes.hard.time = options.lifetime_a.1.map(Duration::from_secs);
             }
             let identity = |text: &str| text.parse::<Identity>().unwrap();
-            let connection = ConnectionConfig::psk(
+            let mut connection = ConnectionConfig::psk(
                 "peer",
                 identity(id),
                 PeerIdentity::Exactly(identity(peer)),
@@ -182,6 +192,10 @@ impl Pair {
             )
             .between(local, remote)
             .with_child(child);
+            if side == Side::B {
+                connection.window = options.window_b;
+                connection.max_children = options.max_children_b;
+            }
             endpoint.add_connection(connection).unwrap();
             Host {
                 endpoint,
@@ -280,6 +294,15 @@ impl Pair {
                     self.endpoint(side).ike_sas().filter(|info| info.state == IkeSaState::Established).last();
                 established.expect("an established IKE SA").handle
             }
+        }
+    }
+
+    /// A host as new, which has forgotten everything.
+    pub fn restart(&mut self, side: Side) {
+        let fresh = Self::new(Options { seed: 77, ..Options::default() });
+        match side {
+            Side::A => self.a = fresh.a,
+            Side::B => self.b = fresh.b,
         }
     }
 
