@@ -195,6 +195,9 @@ pub struct IkeLifetime {
     pub jitter_percent: u8,
     /// Give it up after this time.
     pub hard: Option<Duration>,
+    /// Authenticate anew after this time. As initiator we do so ourselves; as responder we tell the peer to
+    /// (AUTH_LIFETIME, RFC 4478) and end what is not renewed. A peer's own AUTH_LIFETIME is followed in any case.
+    pub reauth: Option<Duration>,
 }
 
 impl Default for IkeLifetime {
@@ -203,6 +206,7 @@ impl Default for IkeLifetime {
             rekey: Some(Duration::from_secs(4 * 3600)),
             jitter_percent: 10,
             hard: Some(Duration::from_secs(4 * 3600 + 1800)),
+            reauth: None,
         }
     }
 }

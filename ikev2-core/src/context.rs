@@ -40,6 +40,12 @@ pub(crate) enum Effect {
     Decided { parent: IkeHandle, heir: IkeHandle },
     /// This IKE SA lost against one made at the same time; the peer is to close it.
     Redundant(IkeHandle),
+    /// The authentication of this IKE SA is to be renewed.
+    Renew(IkeHandle),
+    /// It was renewed: the new one takes the place of the old one.
+    Renewed { old: IkeHandle, new: IkeHandle },
+    /// Everything that this IKE SA stood for is made anew.
+    Retire(IkeHandle),
     /// The authenticated peer says that this is its only IKE SA (RFC 7296 §2.4).
     InitialContact { keep: IkeHandle, remote_id: Identity },
 }

@@ -593,6 +593,10 @@ impl Endpoint {
                     }
                 });
             }
+            Effect::Renew(handle) => self.renew(now, handle),
+            Effect::Renewed { old, new } => self.renewed(now, old, new),
+            // It may be gone already.
+            Effect::Retire(handle) => drop(self.delete_ike(now, handle)),
             Effect::InitialContact { keep, remote_id } => {
                 let same = |state: &Established| state.remote_id == remote_id;
                 let others: Vec<IkeHandle> = self

@@ -46,6 +46,8 @@ pub(crate) enum TimerKind {
     SetUp,
     RekeyIke,
     HardIke,
+    /// The authentication is to be renewed.
+    Reauth,
     Liveness,
     TaskRetry,
     Keepalive,

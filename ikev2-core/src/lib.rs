@@ -30,6 +30,7 @@ pub mod natd;
 pub mod negotiate;
 pub mod path;
 pub mod query;
+mod reauth;
 mod responder;
 mod state;
 #[cfg(test)]

@@ -489,6 +489,65 @@ fn a_peer_that_has_restarted_leaves_nothing_behind() {
 }
 
 #[test]
+fn authentication_is_renewed_before_the_old_one_goes() {
+    let mut pair = Pair::new(Options::default());
+    pair.connect(Side::A);
+    pair.run();
+    let (now, old) = (pair.now(), pair.ike(Side::A));
+    pair.endpoint_mut(Side::A).create_child(now, old, 0, None).unwrap();
+    pair.run();
+    let new = pair.endpoint_mut(Side::A).reauthenticate(now, old).unwrap();
+    pair.run();
+    assert_eq!(pair.ike(Side::A), new);
+    keys_agree(&pair.only_child(Side::A), &pair.only_child(Side::B));
+    let at = |wanted: fn(&Event) -> bool| pair.events(Side::A).iter().rposition(wanted).unwrap();
+    assert!(at(|e| matches!(e, Event::ChildInstalled(_))) < at(|e| matches!(e, Event::ChildClosed { .. })));
+    pair.advance(Duration::from_secs(40));
+    assert_eq!((pair.endpoint(Side::A).ike_sas().count(), pair.endpoint(Side::B).ike_sas().count()), (1, 1));
+}
+
+#[test]
+fn a_renewal_that_fails_leaves_the_old_ike_sa_alone() {
+    let mut pair = Pair::new(Options::default());
+    pair.connect(Side::A);
+    pair.run();
+    let (now, old, child) = (pair.now(), pair.ike(Side::A), pair.only_child(Side::A));
+    pair.endpoint_mut(Side::A).reauthenticate(now, old).unwrap();
+    pair.step(Side::A);
+    pair.drop_next(Side::A, usize::MAX);
+    pair.clear();
+    pair.advance(Duration::from_secs(300));
+    assert_eq!(pair.ike(Side::A), old);
+    assert_eq!(pair.only_child(Side::A), child);
+}
+
+#[test]
+fn a_responder_s_auth_lifetime_is_followed_across_rekeys() {
+    let mut pair = Pair::new(Options { reauth_b: Some(200), ..Options::default() });
+    pair.connect(Side::A);
+    pair.run();
+    let auths = |pair: &Pair| {
+        let sent = |trace: &ExchangeTrace| {
+            trace.outbound && trace.exchange == ipsec_wire::ike::ExchangeType::IKE_AUTH
+        };
+        pair.traces(Side::A).iter().filter(|trace| sent(trace)).count()
+    };
+    // The IKE SA is replaced in between, by either side: the time runs on.
+    for side in [Side::A, Side::B] {
+        pair.advance(Duration::from_secs(60));
+        pair.rekey_ike(side);
+        pair.run();
+    }
+    assert_eq!(auths(&pair), 1);
+    pair.advance(Duration::from_secs(65));
+    assert_eq!(auths(&pair), 2, "renewed a tenth before the time was over");
+    keys_agree(&pair.only_child(Side::A), &pair.only_child(Side::B));
+    pair.advance(Duration::from_secs(1000));
+    keys_agree(&pair.only_child(Side::A), &pair.only_child(Side::B));
+    assert!(auths(&pair) >= 7);
+}
+
+#[test]
 fn windows_and_quotas_are_kept() {
     let mut pair = Pair::new(Options { window_b: 4, max_children_b: 3, ..Options::default() });
     pair.connect(Side::A);

@@ -391,7 +391,10 @@ impl Established {
             timers: BTreeMap::new(),
             out: VecDeque::new(),
         };
-        let established = Established::new(cx, &mut new, channel, self.remote_id.clone(), 0, 0);
+        let mut established = Established::new(cx, &mut new, channel, self.remote_id.clone(), 0, 0);
+        if let Some(renewal) = self.renewal {
+            established.renew_by(&mut new, renewal);
+        }
         Ok(Box::new(IkeSa { common: new, state: State::Established(Box::new(established)) }))
     }
 }

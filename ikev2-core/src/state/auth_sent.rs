@@ -7,6 +7,8 @@ use alloc::boxed::Box;
 use alloc::vec;
 use alloc::vec::Vec;
 
+use core::time::Duration;
+
 use ipsec_sa::{Instant, Role};
 use ipsec_wire::Spi;
 use ipsec_wire::ike::{ExchangeType, Notify, NotifyType, Payload, PayloadChain, PayloadKind, PayloadType};
@@ -16,7 +18,7 @@ use super::established::Established;
 use super::init_sent::{InitSent, missing, notify_error};
 use crate::auth::proof::Proof;
 use crate::channel::{Channel, Inner};
-use crate::context::Cx;
+use crate::context::{Cx, Effect};
 use crate::error::{AuthFailure, Error, InvalidMessage};
 use crate::event::{CloseReason, Event, OutboundUse};
 use crate::exchange::child::{
@@ -30,6 +32,7 @@ use crate::io::Discarded;
 use crate::job::{Answer, OpId};
 use crate::natd::NatStatus;
 use crate::path::Path;
+use crate::reauth::Renewal;
 
 /// The most answers to one IKE_SA_INIT that are followed at once.
 const MAX_CANDIDATES: usize = 4;
@@ -294,7 +297,11 @@ impl AuthSent {
             (Some(offer), None) => Some(Agreement::from_answer(cx, offer, &ChildPayloads::read(chain))),
         };
         let window = chain.notify(NotifyType::SET_WINDOW_SIZE).map(|notify| notify.data.to_vec());
-        Ok(Proven { remote_id, child, window })
+        let lifetime = chain
+            .notify(NotifyType::AUTH_LIFETIME)
+            .and_then(|notify| <[u8; 4]>::try_from(notify.data).ok())
+            .map(|octets| Duration::from_secs(u32::from_be_bytes(octets).into()));
+        Ok(Proven { remote_id, child, window, lifetime })
     }
 
     fn establish(self, cx: &mut Cx<'_>, common: &mut Common, candidate: Candidate, proven: Proven) -> State {
@@ -303,6 +310,15 @@ impl AuthSent {
         let mut established =
             Box::new(Established::new(cx, common, channel, proven.remote_id, message_id + 1, 0));
         established.set_window(proven.window.as_deref().unwrap_or_default());
+        // A tenth before the peer's time is over, or when our own configuration says (RFC 4478 §3).
+        let theirs = proven.lifetime.map(|lifetime| lifetime - lifetime / 10);
+        let ours = common.connection.config.lifetime.reauth;
+        if let Some(time) = theirs.into_iter().chain(ours).min() {
+            established.renew_by(common, Renewal { at: cx.now + time, ours: true });
+        }
+        if let Some(old) = init.replaces {
+            cx.effects.push(Effect::Renewed { old, new: common.handle });
+        }
         established.announce(common);
         if let Some(offer) = offer {
             let made: Result<(ChildSa, _), Error> =
@@ -408,6 +424,8 @@ struct Proven {
     child: Option<Result<Agreement, Error>>,
     /// Data of SET_WINDOW_SIZE.
     window: Option<Vec<u8>>,
+    /// AUTH_LIFETIME.
+    lifetime: Option<Duration>,
 }
 
 /// Gives an unused SPI back to whoever it came from.

@@ -35,6 +35,7 @@ use crate::ike_sa::{ChildTable, Common, Incoming, Step, TimerKind, marked, sk_na
 use crate::io::{Discarded, IkeHandle};
 use crate::job::{Answer, OpId};
 use crate::path::Path;
+use crate::reauth::{self, Renewal};
 use crate::trace;
 
 /// Whether an IKE SA is in use.
@@ -68,6 +69,10 @@ pub(crate) struct Established {
     pub(crate) peer_ike_rekey: Option<PeerIkeRekey>,
     /// The IKE SA that the peer wants this one to replace, while our own rekey of that is not decided.
     pub(crate) undecided: Option<IkeHandle>,
+    /// When the authentication must be renewed.
+    pub(crate) renewal: Option<Renewal>,
+    /// The IKE SA whose authentication this one renews: it goes when all children are there.
+    pub(crate) retires: Option<IkeHandle>,
     /// When an authentic message came last.
     pub(crate) last_heard: Instant,
 }
@@ -111,6 +116,8 @@ impl Established {
             jobs: BTreeMap::new(),
             peer_ike_rekey: None,
             undecided: None,
+            renewal: None,
+            retires: None,
             last_heard: cx.now,
         }
     }
@@ -221,6 +228,9 @@ impl Established {
             }
             let Some(task) = self.tasks.pop_front() else { return };
             self.begin(cx, common, task);
+        }
+        if self.is_idle() {
+            cx.effects.extend(self.retires.take().map(Effect::Retire));
         }
     }
 
@@ -583,6 +593,7 @@ impl Established {
                     }
                     self.tasks.push_back(Task::DeleteIke);
                 }
+                TimerKind::Reauth if self.phase == Phase::Open => reauth::due(cx, common),
                 TimerKind::TaskRetry => self.tasks.extend(core::mem::take(&mut self.deferred)),
                 TimerKind::Liveness => self.on_liveness_due(cx, common),
                 TimerKind::Keepalive => {
@@ -594,7 +605,7 @@ impl Established {
                         common.timers.insert(TimerKind::Keepalive, cx.now + time);
                     }
                 }
-                TimerKind::SetUp | TimerKind::Linger => {}
+                TimerKind::SetUp | TimerKind::Linger | TimerKind::Reauth => {}
             }
         }
         let mut expired = Vec::new();

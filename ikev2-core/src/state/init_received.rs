@@ -11,7 +11,7 @@ use alloc::vec::Vec;
 use ipsec_crypto::{CryptoError, Secret};
 use ipsec_sa::Role;
 use ipsec_wire::ike::{
-    Auth, AuthMethod, ExchangeType, Flags, IdView, MessageBuilder, NotifyType, Payload, PayloadChain,
+    Auth, AuthMethod, ExchangeType, Flags, IdView, MessageBuilder, Notify, NotifyType, Payload, PayloadChain,
     PayloadKind, PayloadType,
 };
 
@@ -38,6 +38,7 @@ use crate::io::Discarded;
 use crate::job::{Answer, OpId};
 use crate::keys::{Seed, derive_sk};
 use crate::negotiate::proposal::Chosen;
+use crate::reauth::Renewal;
 use crate::trace;
 
 /// A request that has been accepted so far.
@@ -293,6 +294,11 @@ impl InitReceived {
         let mut established = Box::new(Established::new(cx, common, channel, remote_id, 0, id + 1));
         established.responses = responses;
         established.set_window(request.window);
+        if let Some(time) = common.connection.config.lifetime.reauth {
+            let seconds = u32::try_from(time.as_secs()).unwrap_or(u32::MAX).to_be_bytes().to_vec();
+            payloads.push(Payload::Notify(Notify::new(NotifyType::AUTH_LIFETIME, seconds)));
+            established.renew_by(common, Renewal { at: cx.now + time, ours: false });
+        }
         established.announce(common);
         // Childless set-up (RFC 6023): no SA payload, no child.
         if request.child.sa.is_none() {

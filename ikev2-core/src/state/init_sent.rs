@@ -27,7 +27,7 @@ use crate::error::{Error, Misbehaviour};
 use crate::exchange::MAX_SET_UP_RETRIES;
 use crate::exchange::retransmit::{Retransmission, RetransmitStep};
 use crate::ike_sa::{Common, Incoming, Step, TimerKind, fail};
-use crate::io::Discarded;
+use crate::io::{Discarded, IkeHandle};
 use crate::job::{Answer, KeyExchangeJob, OpId, Request};
 use crate::keys::{Seed, derive_sk};
 use crate::natd::{self, NatStatus};
@@ -59,6 +59,8 @@ pub(crate) struct InitSent {
     pub(crate) flow: Option<Flow>,
     /// Whether we have no other IKE SA with this peer.
     pub(crate) initial_contact: bool,
+    /// The IKE SA whose authentication this one is to renew.
+    pub(crate) replaces: Option<IkeHandle>,
     job: Job,
 }
 
@@ -127,6 +129,7 @@ impl InitSent {
             first_child,
             flow,
             initial_contact,
+            replaces: None,
             job: Job::Start(op),
         })
     }

@@ -47,6 +47,8 @@ pub struct Options {
     /// A's child is to be up.
     pub keep: bool,
     pub window_b: u32,
+    /// How long B takes an authentication for good, in seconds.
+    pub reauth_b: Option<u64>,
     pub max_children_b: usize,
     /// Soft and hard lifetime of children at A, in seconds.
     pub lifetime_a: (Option<u64>, Option<u64>),
@@ -69,6 +71,7 @@ impl Default for Options {
             fragment_size: None,
             keep: false,
             window_b: 1,
+            reauth_b: None,
             max_children_b: 64,
             lifetime_a: (None, None),
         }
@@ -194,6 +197,7 @@ impl Pair {
             .with_child(child);
             if side == Side::B {
                 connection.window = options.window_b;
+                connection.lifetime.reauth = options.reauth_b.map(Duration::from_secs);
                 connection.max_children = options.max_children_b;
             }
             endpoint.add_connection(connection).unwrap();
