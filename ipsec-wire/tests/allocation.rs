@@ -4,8 +4,9 @@
 
 mod common;
 
-use std::alloc::{GlobalAlloc, Layout, System};
-use std::cell::Cell;
+use core::alloc::{GlobalAlloc, Layout};
+use core::cell::Cell;
+use std::alloc::System;
 
 use common::packets;
 use ipsec_wire::ike::{CfgValue, EapView, MessageView, PayloadKind};
@@ -74,7 +75,9 @@ fn read_message(raw: &[u8]) {
 
 fn read_packet(raw: &[u8]) {
     let _ = IsakmpView::parse(raw, &Limits::DEFAULT).map(|view| {
-        view.payloads().filter(|payload| payload.body.len() > 4).map(|payload| payload.kind()).count()
+        for payload in view.payloads() {
+            core::hint::black_box(payload.kind());
+        }
     });
     let _ = IpView::parse(raw).map(|ip| (ip.upper_layer(), ip.ports()));
     let _ = (EspView::parse(raw), AhView::parse(raw), IpCompView::parse(raw), WespView::parse(raw));
@@ -102,7 +105,7 @@ fn captured() -> Vec<Vec<u8>> {
 
 #[test]
 fn the_allocator_is_counted() {
-    let (calls, octets) = allocations(|| drop(std::hint::black_box(vec![0u8; 1000])));
+    let (calls, octets) = allocations(|| drop(core::hint::black_box(vec![0u8; 1000])));
     assert!(calls == 1 && octets == 1000, "{calls} {octets}");
 }
 
@@ -141,7 +144,7 @@ fn rebuilding_allocates_at_most_a_constant_times_the_input() {
     let mut seen = 0;
     for raw in &messages {
         let Ok(view) = MessageView::parse(raw, &Limits::DEFAULT) else { continue };
-        let (_, octets) = allocations(|| drop(std::hint::black_box(view.to_builder())));
+        let (_, octets) = allocations(|| drop(core::hint::black_box(view.to_builder())));
         assert!(octets <= CONSTANT * raw.len(), "{octets} octets for {}", raw.len());
         seen += 1;
     }
