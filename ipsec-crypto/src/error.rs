@@ -55,6 +55,9 @@ pub enum PeerPublicError {
     /// A MODP value that is 0, 1, p-1 or not below p (RFC 6989 §2.1).
     #[error("value out of range")]
     Range,
+    /// A MODP value outside the subgroup of the generator (RFC 6989 §2.2).
+    #[error("not in the subgroup")]
+    Subgroup,
     /// Coordinates that are no point of the curve (RFC 6989 §2.3).
     #[error("not a point of the curve")]
     NotOnCurve,

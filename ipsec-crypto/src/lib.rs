@@ -47,5 +47,5 @@ pub use ke::{ActiveKeyExchange, KeyExchangeMethod};
 pub use prf::{MAX_PRF_OUTPUT, PrfAlgorithm, PrfKey, prf, prf_plus};
 pub use provider::{CryptoProvider, Status};
 pub use secret::Secret;
-pub use sign::{SignatureVerifier, Signer};
+pub use sign::{SignatureVerifier, Signer, algorithm_id};
 pub use suite::{MissingRow, Suite, SuiteError, SuiteErrorKind, SuiteProtocol};

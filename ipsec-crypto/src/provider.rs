@@ -2,7 +2,7 @@
 
 use alloc::borrow::Cow;
 
-use ipsec_wire::ike::{EncrId, IntegId, KeId, PrfId};
+use ipsec_wire::ike::{AuthMethod, EncrId, IntegId, KeId, PrfId};
 
 use crate::{EncryptionAlgorithm, IntegrityAlgorithm, KeyExchangeMethod, PrfAlgorithm, SignatureVerifier};
 
@@ -45,6 +45,21 @@ impl CryptoProvider {
     #[must_use]
     pub fn ke(&self, id: KeId) -> Option<&'static dyn KeyExchangeMethod> {
         self.ke.iter().copied().find(|row| row.id() == id)
+    }
+
+    /// The row that verifies signatures with this DER AlgorithmIdentifier in front of them (RFC 7427).
+    #[must_use]
+    pub fn verifier(&self, algorithm: &[u8]) -> Option<&'static dyn SignatureVerifier> {
+        let digital =
+            |row: &&'static dyn SignatureVerifier| row.auth_method() == AuthMethod::DIGITAL_SIGNATURE;
+        self.verify.iter().copied().filter(digital).find(|row| row.algorithm() == algorithm)
+    }
+
+    /// The row that verifies signatures of an AUTH method that stands for one algorithm.
+    #[must_use]
+    pub fn verifier_of_method(&self, method: AuthMethod) -> Option<&'static dyn SignatureVerifier> {
+        let digital = method == AuthMethod::DIGITAL_SIGNATURE;
+        self.verify.iter().copied().find(|row| !digital && row.auth_method() == method)
     }
 
     /// This provider's rows in front of another's.

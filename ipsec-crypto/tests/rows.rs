@@ -171,7 +171,8 @@ fn prf_rows_take_any_key_and_give_whole_outputs() {
 fn key_exchanges_agree_and_follow_the_generator() {
     for row in provider().ke.iter() {
         assert!(row.status() >= Status::May && row.deterministic());
-        for seed in 0..8 {
+        // The large groups are slow.
+        for seed in 0..if row.initiator_len() > 300 { 2 } else { 8 } {
             let active = row.start(&mut rng(seed)).unwrap();
             assert_eq!(active.public().len(), row.initiator_len());
             let (answer, theirs) = row.respond(active.public(), &mut rng(seed + 100)).unwrap();
@@ -228,7 +229,8 @@ fn a_broken_generator_gives_no_weak_value_and_no_endless_loop() {
         for octet in [0, 0xff] {
             let Ok(active) = row.start(&mut Constant(octet)) else {
                 assert_eq!(row.start(&mut Constant(octet)).unwrap_err(), CryptoError::Randomness);
-                assert_eq!(row.id(), KeId::ECP_256, "others take any octets");
+                let curves = [KeId::ECP_256, KeId::ECP_384, KeId::ECP_521];
+                assert!(curves.contains(&row.id()), "others take any octets");
                 continue;
             };
             // What is sent must at least be a value that the other side takes.

@@ -1,7 +1,9 @@
 //! The portable provider against the vectors, and against itself.
 
-use ipsec_crypto::rustcrypto;
-use testkit::provider_suite::{Verdict, cross_check, run};
+use ipsec_crypto::{CryptoError, rustcrypto};
+use rand_chacha::ChaCha12Rng;
+use rand_chacha::rand_core::SeedableRng;
+use testkit::provider_suite::{Verdict, check_signer, cross_check, run, test_keys};
 
 #[test]
 fn rustcrypto_holds_against_every_vector() {
@@ -9,7 +11,19 @@ fn rustcrypto_holds_against_every_vector() {
     println!("{report}");
     assert_eq!(report.without_any_vector(), [""; 0]);
     // Nobody has published vectors for these; they are compared with another implementation's values.
-    let unpublished = ["encr aes-ccm-8", "encr aes-ccm-12", "encr aes-ccm-8-iiv", "ke modp-2048"];
+    let unpublished = [
+        "encr aes-ccm-8",
+        "encr aes-ccm-12",
+        "encr aes-ccm-8-iiv",
+        "ke modp-2048",
+        "ke modp-3072",
+        "ke modp-4096",
+        "ke modp-6144",
+        "ke modp-8192",
+        "verify rsa-pss-sha2-384",
+        "verify rsa-sha2-384",
+        "verify rsa-sha1",
+    ];
     assert_eq!(report.without_published_vectors(), unpublished);
 
     let least = |name: &str, valid, invalid| {
@@ -33,6 +47,16 @@ fn rustcrypto_holds_against_every_vector() {
     least("prf hmac-sha2-256", 33, 54);
     least("ke curve25519", 264, 0);
     least("ke ecp-256", 332, 24);
+    least("ke ecp-384", 773, 18);
+    least("ke ecp-521", 634, 28);
+    least("ke ml-kem-512", 153, 40);
+    least("ke ml-kem-768", 286, 172);
+    least("ke ml-kem-1024", 153, 40);
+    least("verify ecdsa-sha2-256", 174, 310);
+    least("verify ecdsa-521", 200, 30);
+    least("verify ed25519", 88, 63);
+    least("verify rsa-sha2-256", 9, 249);
+    least("verify rsa-pss-sha2-512", 132, 47);
 }
 
 #[test]
@@ -41,4 +65,25 @@ fn rustcrypto_agrees_with_itself() {
     let compared = cross_check(&provider, &provider, 1);
     let rows = provider.encr.len() + provider.integ.len() + provider.prf.len() + provider.ke.len();
     assert_eq!(compared.len(), rows);
+}
+
+#[test]
+fn signers_in_memory_sign_what_the_rows_verify() {
+    let mut rng = ChaCha12Rng::seed_from_u64(1);
+    let mut tried = Vec::new();
+    for (kind, pkcs8, spki) in test_keys() {
+        let signer = rustcrypto::signer_from_pkcs8(&pkcs8);
+        if kind == "rsa-1024" {
+            assert_eq!(signer.err(), Some(CryptoError::KeyLength { actual: 128 }));
+            continue;
+        }
+        let signer = signer.unwrap_or_else(|error| panic!("{kind}: {error}"));
+        assert!(format!("{signer:?}").ends_with("key (..)"), "{signer:?}");
+        tried.push((kind, check_signer(&*signer, &spki, &rustcrypto::provider(), &mut rng)));
+        assert!(rustcrypto::signer_from_pkcs8(&pkcs8[..pkcs8.len() - 1]).is_err());
+    }
+    let tried: Vec<_> = tried.iter().map(|(kind, count)| (kind.as_str(), *count)).collect();
+    let expected = [("rsa", 7), ("ecdsa-256", 4), ("ecdsa-384", 4), ("ecdsa-521", 3), ("ed25519", 1)];
+    assert_eq!(tried, expected);
+    assert_eq!(rustcrypto::signer_from_pkcs8(&[]).err(), Some(CryptoError::Unsupported));
 }

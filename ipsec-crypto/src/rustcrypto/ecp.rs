@@ -13,6 +13,8 @@ use p256::elliptic_curve::sec1::{FromSec1Point, ModulusSize, ToSec1Point};
 use p256::elliptic_curve::{
     AffinePoint, Curve, CurveArithmetic, FieldBytes, FieldBytesSize, PublicKey, SecretKey,
 };
+use p384::NistP384;
+use p521::NistP521;
 use rand_core::CryptoRng;
 use zeroize::Zeroize;
 
@@ -20,7 +22,7 @@ use crate::{ActiveKeyExchange, CryptoError, KeyExchangeMethod, PeerPublicError, 
 
 /// SEC1's mark of an uncompressed point, which IKE leaves out.
 const UNCOMPRESSED: u8 = 4;
-/// Draws before a generator counts as broken. One draw fails with probability 2^-32 on P-256.
+/// Draws before a generator counts as broken. One draw fails with probability 2^-32 on P-256, and less on the others.
 const DRAWS: usize = 16;
 
 pub(super) struct Ecp<C> {
@@ -33,9 +35,22 @@ pub(super) struct Ecp<C> {
 pub(super) static ECP_256: Ecp<NistP256> =
     Ecp { id: KeId::ECP_256, name: "ecp-256", status: Status::Should, curve: PhantomData };
 
+pub(super) static ECP_384: Ecp<NistP384> =
+    Ecp { id: KeId::ECP_384, name: "ecp-384", status: Status::May, curve: PhantomData };
+
+pub(super) static ECP_521: Ecp<NistP521> =
+    Ecp { id: KeId::ECP_521, name: "ecp-521", status: Status::May, curve: PhantomData };
+
 /// What the arithmetic has to offer for a curve.
-trait EcpCurve: CurveArithmetic + fmt::Debug {}
+pub(super) trait EcpCurve: CurveArithmetic + fmt::Debug {
+    /// What the first octet of a scalar can have set.
+    const TOP: u8 = 0xff;
+}
 impl EcpCurve for NistP256 {}
+impl EcpCurve for NistP384 {}
+impl EcpCurve for NistP521 {
+    const TOP: u8 = 0x01;
+}
 
 impl<C> fmt::Debug for Ecp<C> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -138,10 +153,13 @@ impl<C: Curve> fmt::Debug for Active<C> {
 }
 
 /// A private value by rejection, so that every scalar is as likely as any other.
-fn draw<C: Curve>(rng: &mut dyn CryptoRng) -> Result<SecretKey<C>, CryptoError> {
+fn draw<C: EcpCurve>(rng: &mut dyn CryptoRng) -> Result<SecretKey<C>, CryptoError> {
     for _ in 0..DRAWS {
         let mut octets = FieldBytes::<C>::default();
         rng.fill_bytes(&mut octets);
+        if let Some(first) = octets.first_mut() {
+            *first &= C::TOP;
+        }
         let drawn = SecretKey::from_bytes(&octets);
         octets.zeroize();
         if let Ok(private) = drawn {

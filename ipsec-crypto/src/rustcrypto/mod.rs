@@ -15,8 +15,10 @@ mod ecp;
 mod encr;
 mod gmac;
 mod integ;
+mod mlkem;
 mod modp;
 mod prf;
+mod sign;
 mod xcbc;
 
 static ENCR: &[&dyn EncryptionAlgorithm] = &[
@@ -57,9 +59,46 @@ static PRF: &[&dyn PrfAlgorithm] = &[
     &prf::AES128_CMAC,
 ];
 
-static KE: &[&dyn KeyExchangeMethod] = &[&curve25519::CURVE25519, &ecp::ECP_256, &modp::MODP_2048];
+static KE: &[&dyn KeyExchangeMethod] = &[
+    &curve25519::CURVE25519,
+    &ecp::ECP_256,
+    &ecp::ECP_384,
+    &ecp::ECP_521,
+    &mlkem::ML_KEM_768,
+    &mlkem::ML_KEM_1024,
+    &mlkem::ML_KEM_512,
+    &modp::MODP_2048,
+    &modp::MODP_3072,
+    &modp::MODP_4096,
+    &modp::MODP_6144,
+    &modp::MODP_8192,
+];
 
-static VERIFY: &[&dyn SignatureVerifier] = &[];
+static VERIFY: &[&dyn SignatureVerifier] = &[
+    &sign::ecdsa::ECDSA_SHA2_256,
+    &sign::ecdsa::ECDSA_SHA2_384,
+    &sign::ecdsa::ECDSA_SHA2_512,
+    &sign::ecdsa::ECDSA_256,
+    &sign::ecdsa::ECDSA_384,
+    &sign::ecdsa::ECDSA_521,
+    &sign::ed25519::ED25519,
+    #[cfg(feature = "rsa")]
+    &sign::rsa::RSA_PSS_SHA2_256,
+    #[cfg(feature = "rsa")]
+    &sign::rsa::RSA_PSS_SHA2_384,
+    #[cfg(feature = "rsa")]
+    &sign::rsa::RSA_PSS_SHA2_512,
+    #[cfg(feature = "rsa")]
+    &sign::rsa::RSA_SHA2_256,
+    #[cfg(feature = "rsa")]
+    &sign::rsa::RSA_SHA2_384,
+    #[cfg(feature = "rsa")]
+    &sign::rsa::RSA_SHA2_512,
+    #[cfg(feature = "rsa")]
+    &sign::rsa::RSA_SIGNATURE,
+];
+
+pub use sign::signer_from_pkcs8;
 
 /// The tables of the portable rows. It allocates nothing and is cheap to call.
 #[must_use]
@@ -102,5 +141,12 @@ mod tests {
         wiped_on_drop::<x25519_dalek::SharedSecret>();
         wiped_on_drop::<p256::SecretKey>();
         wiped_on_drop::<p256::ecdh::SharedSecret>();
+        wiped_on_drop::<ml_kem::kem::DecapsulationKey<ml_kem::MlKem768>>();
+        wiped_on_drop::<p256::ecdsa::SigningKey>();
+        wiped_on_drop::<p384::ecdsa::SigningKey>();
+        wiped_on_drop::<p521::ecdsa::SigningKey>();
+        wiped_on_drop::<ed25519_dalek::SigningKey>();
+        #[cfg(feature = "rsa")]
+        wiped_on_drop::<rsa::RsaPrivateKey>();
     }
 }

@@ -6,49 +6,98 @@ use alloc::vec::Vec;
 use core::fmt;
 
 use crypto_bigint::modular::{ConstMontyForm, ConstMontyParams};
-use crypto_bigint::{U320, U2048, Uint, Word, const_monty_params};
+use crypto_bigint::{
+    U320, U448, U512, U576, U640, U2048, U3072, U4096, U6144, U8192, Uint, Word, const_monty_params,
+};
 use ipsec_wire::ike::KeId;
 use rand_core::CryptoRng;
 use zeroize::Zeroize;
 
 use crate::{ActiveKeyExchange, CryptoError, KeyExchangeMethod, PeerPublicError, Secret, Status};
 
-/// The prime of RFC 3526 §3.
-#[rustfmt::skip]
-const PRIME_2048: &str = concat!(
-    "ffffffffffffffffc90fdaa22168c234c4c6628b80dc1cd1", "29024e088a67cc74020bbea63b139b22514a08798e3404dd",
-    "ef9519b3cd3a431b302b0a6df25f14374fe1356d6d51c245", "e485b576625e7ec6f44c42e9a637ed6b0bff5cb6f406b7ed",
-    "ee386bfb5a899fa5ae9f24117c4b1fe649286651ece45b3d", "c2007cb8a163bf0598da48361c55d39a69163fa8fd24cf5f",
-    "83655d23dca3ad961c62f356208552bb9ed529077096966d", "670c354e4abc9804f1746c08ca18217c32905e462e36ce3b",
-    "e39e772c180e86039b2783a2ec07a28fb5c55df06f4c52c9", "de2bcbf6955817183995497cea956ae515d2261898fa0510",
-    "15728e5a8aacaa68ffffffffffffffff",
-);
+mod primes;
+
+use primes::{PRIME_2048, PRIME_3072, PRIME_4096, PRIME_6144, PRIME_8192};
 
 const_monty_params!(Prime2048, U2048, PRIME_2048);
+const_monty_params!(Prime3072, U3072, PRIME_3072);
+const_monty_params!(Prime4096, U4096, PRIME_4096);
+const_monty_params!(Prime6144, U6144, PRIME_6144);
+const_monty_params!(Prime8192, U8192, PRIME_8192);
 
 /// Raises to a power modulo the prime; see [`power`].
-type PowerFn = fn(base: &[u8], exponent: &[u8], out: &mut [u8]) -> Result<(), PeerPublicError>;
+pub(super) type PowerFn = fn(base: &[u8], exponent: &[u8], out: &mut [u8]) -> Result<(), PeerPublicError>;
 
-/// A MODP group with generator 2.
+/// A MODP group.
 #[derive(Clone, Copy)]
 pub(super) struct Modp {
-    id: KeId,
-    name: &'static str,
-    status: Status,
+    pub(super) id: KeId,
+    pub(super) name: &'static str,
+    pub(super) status: Status,
     /// Octets of the modulus, of every public value and of the shared secret.
-    len: usize,
-    /// Octets of the private exponent: the larger of RFC 3526 §8's two estimates, which is twice the strength.
-    exponent_len: usize,
-    power: PowerFn,
+    pub(super) len: usize,
+    /// Octets of the private exponent: the larger of RFC 3526 §8's two estimates, which is twice the strength, in
+    /// whole words.
+    pub(super) exponent_len: usize,
+    /// The generator, leading zeros left out.
+    pub(super) generator: &'static [u8],
+    /// The order of the generator's subgroup as long as an exponent, where a peer's value must be tested for it
+    /// (RFC 6989 §2.2). Empty for safe primes.
+    pub(super) order: &'static [u8],
+    pub(super) power: PowerFn,
 }
 
-pub(super) static MODP_2048: Modp = Modp {
+pub(super) static MODP_2048: Modp = SAFE_PRIME;
+
+const SAFE_PRIME: Modp = Modp {
     id: KeId::MODP_2048,
     name: "modp-2048",
     status: Status::Must,
     len: 256,
     exponent_len: 40,
+    generator: &[2],
+    order: &[],
     power: power::<Prime2048, { U2048::LIMBS }, { U320::LIMBS }>,
+};
+
+pub(super) static MODP_3072: Modp = Modp {
+    id: KeId::MODP_3072,
+    name: "modp-3072",
+    status: Status::May,
+    len: 384,
+    exponent_len: 56,
+    power: power::<Prime3072, { U3072::LIMBS }, { U448::LIMBS }>,
+    ..SAFE_PRIME
+};
+
+pub(super) static MODP_4096: Modp = Modp {
+    id: KeId::MODP_4096,
+    name: "modp-4096",
+    status: Status::May,
+    len: 512,
+    exponent_len: 64,
+    power: power::<Prime4096, { U4096::LIMBS }, { U512::LIMBS }>,
+    ..SAFE_PRIME
+};
+
+pub(super) static MODP_6144: Modp = Modp {
+    id: KeId::MODP_6144,
+    name: "modp-6144",
+    status: Status::May,
+    len: 768,
+    exponent_len: 72,
+    power: power::<Prime6144, { U6144::LIMBS }, { U576::LIMBS }>,
+    ..SAFE_PRIME
+};
+
+pub(super) static MODP_8192: Modp = Modp {
+    id: KeId::MODP_8192,
+    name: "modp-8192",
+    status: Status::May,
+    len: 1024,
+    exponent_len: 80,
+    power: power::<Prime8192, { U8192::LIMBS }, { U640::LIMBS }>,
+    ..SAFE_PRIME
 };
 
 impl fmt::Debug for Modp {
@@ -109,6 +158,14 @@ impl Modp {
         }
         // RFC 7296 §2.14: the secret is padded with leading zeros to the length of the modulus.
         let mut shared = Secret::zeroed(self.len);
+        if !self.order.is_empty() {
+            let mut one = vec![0; self.len];
+            (self.power)(peer, self.order, &mut one).map_err(CryptoError::PeerPublic)?;
+            if one.split_last().is_none_or(|(last, rest)| *last != 1 || rest.iter().any(|&octet| octet != 0))
+            {
+                return Err(CryptoError::PeerPublic(PeerPublicError::Subgroup));
+            }
+        }
         (self.power)(peer, exponent.expose(), shared.expose_mut()).map_err(CryptoError::PeerPublic)?;
         Ok(shared)
     }
@@ -123,8 +180,8 @@ struct Active {
 impl Active {
     fn new(group: Modp, exponent: Secret) -> Result<Self, CryptoError> {
         let mut generator = vec![0; group.len];
-        if let Some(last) = generator.last_mut() {
-            *last = 2;
+        for (slot, octet) in generator.iter_mut().rev().zip(group.generator.iter().rev()) {
+            *slot = *octet;
         }
         let mut public = vec![0; group.len];
         (group.power)(&generator, exponent.expose(), &mut public).map_err(CryptoError::PeerPublic)?;
@@ -152,7 +209,7 @@ impl fmt::Debug for Active {
 
 /// `base` to the power of `exponent`, big-endian and padded to `out`. `base` must be as long as the modulus and lie
 /// strictly between 1 and p-1 (RFC 6989 §2.1). Constant time in the value of the exponent.
-fn power<P, const LIMBS: usize, const EXPONENT_LIMBS: usize>(
+pub(super) fn power<P, const LIMBS: usize, const EXPONENT_LIMBS: usize>(
     base: &[u8],
     exponent: &[u8],
     out: &mut [u8],
@@ -194,14 +251,14 @@ mod tests {
     /// Octets below the binary point beyond those that RFC 3526 asks for, against rounding of the series.
     const GUARD_BITS: u32 = 64;
 
-    /// arctan(1/n) with `GUARD_BITS` and 1918 bits below the point, by its series.
-    fn arctan_of_inverse(n: u8) -> U2048 {
-        let by = |value: U2048, divisor: u32| {
+    /// arctan(1/n) with `places` bits below the point, by its series.
+    fn arctan_of_inverse<const LIMBS: usize>(n: u8, places: u32) -> Uint<LIMBS> {
+        let by = |value: Uint<LIMBS>, divisor: u32| {
             value.div_rem_limb(NonZero::new(Limb::from_u32(divisor)).expect("not zero")).0
         };
-        let mut power = by(U2048::ONE.shl_vartime(1918 + GUARD_BITS), u32::from(n));
+        let mut power = by(Uint::ONE.shl_vartime(places), u32::from(n));
         let (mut sum, mut odd) = (power, 1);
-        while power != U2048::ZERO {
+        while power != Uint::ZERO {
             odd += 2;
             power = by(power, u32::from(n) * u32::from(n));
             let term = by(power, odd);
@@ -210,15 +267,25 @@ mod tests {
         sum
     }
 
-    /// The prime from its definition, 2^2048 - 2^1984 - 1 + 2^64 * ([2^1918 pi] + 124476), with Machin's formula.
+    /// The prime from its definition, 2^n - 2^(n-64) - 1 + 2^64 * ([2^(n-130) pi] + k), with Machin's formula.
+    fn defined<P: ConstMontyParams<LIMBS>, const LIMBS: usize>(k: u32) {
+        let bits = Uint::<LIMBS>::BITS;
+        let places = bits - 130 + GUARD_BITS;
+        let (five, many) = (arctan_of_inverse::<LIMBS>(5, places), arctan_of_inverse::<LIMBS>(239, places));
+        let pi = five.shl_vartime(4).wrapping_sub(&many.shl_vartime(2));
+        let part = pi.shr_vartime(GUARD_BITS).wrapping_add(&Uint::from_u32(k)).shl_vartime(64);
+        // 2^n is 0 in this arithmetic.
+        let prime = part.wrapping_sub(&Uint::ONE.shl_vartime(bits - 64)).wrapping_sub(&Uint::ONE);
+        assert_eq!(prime, *P::PARAMS.modulus().as_ref());
+    }
+
     #[test]
-    fn prime_2048_is_the_one_of_rfc_3526_section_3() {
-        let pi = (arctan_of_inverse(5).shl_vartime(4)).wrapping_sub(&arctan_of_inverse(239).shl_vartime(2));
-        let part = pi.shr_vartime(GUARD_BITS).wrapping_add(&U2048::from_u32(124_476)).shl_vartime(64);
-        // 2^2048 is 0 in this arithmetic.
-        let prime = part.wrapping_sub(&U2048::ONE.shl_vartime(1984)).wrapping_sub(&U2048::ONE);
-        assert_eq!(prime, *Prime2048::PARAMS.modulus().as_ref());
-        assert_eq!(prime, U2048::from_be_hex(PRIME_2048));
+    fn primes_are_those_that_rfc_3526_defines() {
+        defined::<Prime2048, { U2048::LIMBS }>(124_476);
+        defined::<Prime3072, { U3072::LIMBS }>(1_690_314);
+        defined::<Prime4096, { U4096::LIMBS }>(240_904);
+        defined::<Prime6144, { U6144::LIMBS }>(929_484);
+        defined::<Prime8192, { U8192::LIMBS }>(4_743_158);
     }
 
     /// Any exponent of up to 320 bits, 2^x below the modulus: the result is a shift.

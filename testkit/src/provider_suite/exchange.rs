@@ -4,6 +4,8 @@
 use ipsec_crypto::{ActiveKeyExchange, CryptoError, KeyExchangeMethod, PeerPublicError, Secret};
 use ipsec_wire::ike::KeId;
 
+use rand_core::{TryCryptoRng, TryRng};
+
 use super::files::{all_counted, cases, octets, own, verdict, wycheproof};
 use super::{Counts, Verdict};
 
@@ -22,6 +24,14 @@ pub(super) fn key_exchange(row: &dyn KeyExchangeMethod) -> Counts {
     match row.id() {
         KeId::CURVE25519 => montgomery(row, "x25519", &mut counts),
         KeId::ECP_256 => points(row, "ecdh_secp256r1_ecpoint", &mut counts),
+        KeId::ECP_384 => points(row, "ecdh_secp384r1_ecpoint", &mut counts),
+        KeId::ECP_521 => points(row, "ecdh_secp521r1_ecpoint", &mut counts),
+        KeId::ML_KEM_512 => encapsulation(row, "mlkem_512", &mut counts),
+        KeId::ML_KEM_768 => {
+            encapsulation(row, "mlkem_768", &mut counts);
+            drawn(row, "mlkem_768_encaps", &mut counts);
+        }
+        KeId::ML_KEM_1024 => encapsulation(row, "mlkem_1024", &mut counts),
         _ => {}
     }
     counts
@@ -79,6 +89,80 @@ fn points(row: &dyn KeyExchangeMethod, name: &str, counts: &mut Counts) {
                 assert_eq!(shared, Err(CryptoError::PeerPublic(length)), "{case}");
             }
             _ => assert!(matches!(shared, Err(CryptoError::PeerPublic(_))), "{case}"),
+        }
+        counts.add(verdict(case));
+    }
+    all_counted(counts, before, &file);
+}
+
+/// From the seed to the encapsulation key, and from a ciphertext to the secret.
+fn encapsulation(row: &dyn KeyExchangeMethod, name: &str, counts: &mut Counts) {
+    let file = wycheproof(name);
+    let before = counts.0.values().sum();
+    for (_, case) in cases(&file) {
+        let (seed, ciphertext) = (octets(case, "seed"), octets(case, "c"));
+        let Ok(private) = row.resume(&Secret::new(&seed)) else {
+            assert_eq!((seed.len() == 64, verdict(case)), (false, Verdict::Invalid), "{case}");
+            counts.add(Verdict::Invalid);
+            continue;
+        };
+        let shared = private.complete(&ciphertext);
+        match verdict(case) {
+            Verdict::Valid => {
+                assert_eq!(private.public(), octets(case, "ek"), "{case}");
+                let shared = shared.unwrap_or_else(|error| panic!("{error}: {case}"));
+                assert_eq!(shared.expose(), octets(case, "K"), "{case}");
+            }
+            _ => assert!(matches!(shared, Err(CryptoError::PeerPublic(_))), "{case}"),
+        }
+        counts.add(verdict(case));
+    }
+    all_counted(counts, before, &file);
+}
+
+/// A generator that gives the octets of a vector.
+struct Replayed(Vec<u8>);
+
+impl TryRng for Replayed {
+    type Error = core::convert::Infallible;
+
+    fn try_next_u32(&mut self) -> Result<u32, Self::Error> {
+        let mut octets = [0; 4];
+        self.try_fill_bytes(&mut octets)?;
+        Ok(u32::from_le_bytes(octets))
+    }
+    fn try_next_u64(&mut self) -> Result<u64, Self::Error> {
+        let mut octets = [0; 8];
+        self.try_fill_bytes(&mut octets)?;
+        Ok(u64::from_le_bytes(octets))
+    }
+    fn try_fill_bytes(&mut self, octets: &mut [u8]) -> Result<(), Self::Error> {
+        let rest = self.0.split_off(octets.len());
+        octets.copy_from_slice(&self.0);
+        self.0 = rest;
+        Ok(())
+    }
+}
+
+impl TryCryptoRng for Replayed {}
+
+/// From an encapsulation key and the octets drawn to ciphertext and secret; keys above the modulus are refused by any
+/// row, ciphertexts are compared where the row draws from the generator it is given.
+fn drawn(row: &dyn KeyExchangeMethod, name: &str, counts: &mut Counts) {
+    let file = wycheproof(name);
+    let before = counts.0.values().sum();
+    for (_, case) in cases(&file) {
+        let message = octets(case, "m");
+        let answer = row.respond(&octets(case, "ek"), &mut Replayed(message));
+        match verdict(case) {
+            Verdict::Valid => {
+                let (ciphertext, shared) = answer.unwrap_or_else(|error| panic!("{error}: {case}"));
+                if row.deterministic() {
+                    assert_eq!(ciphertext, octets(case, "c"), "{case}");
+                    assert_eq!(shared.expose(), octets(case, "K"), "{case}");
+                }
+            }
+            _ => assert!(matches!(answer, Err(CryptoError::PeerPublic(_))), "{case}"),
         }
         counts.add(verdict(case));
     }

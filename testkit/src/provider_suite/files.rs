@@ -29,6 +29,19 @@ pub(super) fn own(kind: &str, id: u16) -> Vec<(Verdict, Value)> {
     cases
 }
 
+/// Signatures of another implementation for a row.
+pub(super) fn signatures(row: &str) -> Vec<Value> {
+    let file = read("signatures.json");
+    list(&file, "tests").iter().filter(|case| case["row"] == row).cloned().collect()
+}
+
+/// PKCS#8 and SubjectPublicKeyInfo of the test keys, by kind.
+pub(super) fn keys() -> Vec<(String, Vec<u8>, Vec<u8>)> {
+    let file = read("signatures.json");
+    let key = |case: &Value| (text(case, "kind").to_owned(), octets(case, "pkcs8"), octets(case, "spki"));
+    list(&file, "keys").iter().map(key).collect()
+}
+
 /// Every group with each of its cases.
 pub(super) fn cases(file: &Value) -> impl Iterator<Item = (&Value, &Value)> {
     list(file, "testGroups")

@@ -13,8 +13,10 @@ mod exchange;
 mod files;
 mod mac;
 mod packet;
+mod signature;
 
 pub use cross::cross_check;
+pub use signature::{check_signer, test_keys};
 
 /// What the vectors say of a case.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
@@ -124,6 +126,9 @@ pub fn run(provider: &CryptoProvider) -> Report {
     }
     for row in provider.ke.iter() {
         report.push("ke", row.name(), exchange::key_exchange(*row));
+    }
+    for row in provider.verify.iter() {
+        report.push("verify", row.name(), signature::verifier(*row));
     }
     report
 }
