@@ -74,11 +74,9 @@ fn read_message(raw: &[u8]) {
 }
 
 fn read_packet(raw: &[u8]) {
-    let _ = IsakmpView::parse(raw, &Limits::DEFAULT).map(|view| {
-        for payload in view.payloads() {
-            core::hint::black_box(payload.kind());
-        }
-    });
+    if let Ok(view) = IsakmpView::parse(raw, &Limits::DEFAULT) {
+        view.payloads().for_each(|payload| _ = payload.kind());
+    }
     let _ = IpView::parse(raw).map(|ip| (ip.upper_layer(), ip.ports()));
     let _ = (EspView::parse(raw), AhView::parse(raw), IpCompView::parse(raw), WespView::parse(raw));
     let _ = AggfragView::parse(raw).map(|payload| payload.blocks().count());
