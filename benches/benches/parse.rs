@@ -227,15 +227,13 @@ fn classify(criterion: &mut Criterion) {
         group.bench_function(name, |bencher| bencher.iter_custom(|packets| timed(&mut batch, packets)));
     };
     let udp = |packet: &[u8]| match classify_udp_encap(packet) {
-        UdpEncap::Esp(packet) => drop(black_box(EspView::parse(packet))),
-        other => drop(black_box(other)),
+        UdpEncap::Esp(packet) => _ = black_box(EspView::parse(packet)),
+        other => _ = black_box(other),
     };
     bench("UDP with IKE", &ike, udp);
     bench("UDP with ESP, its header read", &esp, udp);
     bench("UDP with a keepalive", &[0xff], udp);
-    bench("AH", &ah, |packet| {
-        let _ = black_box(AhView::parse(packet));
-    });
+    bench("AH", &ah, |packet| _ = black_box(AhView::parse(packet)));
     group.finish();
 }
 

@@ -4,7 +4,8 @@
 use crate::newtype_enum;
 
 newtype_enum! {
-    /// The type of a payload (RFC 2408 §3.1).
+    /// The type of a payload (RFC 2408 §3.1). 15 and 16 are group key management's (RFC 6407); some drafts of
+    /// NAT traversal used them for NAT-D and NAT-OA.
     pub struct PayloadType(u8) {
         NONE = 0 => "none",
         SA = 1 => "SA",
@@ -21,8 +22,8 @@ newtype_enum! {
         DELETE = 12 => "D",
         VENDOR = 13 => "VID",
         ATTRIBUTES = 14 => "ATTR",
-        SAK = 15 => "SAK",
-        SAT = 16 => "SAT",
+        SAK = 15 => "SAK/NAT-D",
+        SAT = 16 => "SAT/NAT-OA",
         KD = 17 => "KD",
         SEQ = 18 => "SEQ",
         POP = 19 => "POP",

@@ -1,0 +1,336 @@
+//! What a frame carries, as far as IPsec goes, and what is inside where there are keys.
+
+use alloc::collections::BTreeMap;
+use core::net::IpAddr;
+use core::time::Duration;
+
+use ipsec_wire::ike::{ExchangeType, Header, MessageView, PayloadChain, PayloadType};
+use ipsec_wire::isakmp::IsakmpView;
+use ipsec_wire::{
+    AhView, EspView, IkeSpi, IpCompView, IpProtocol, IpView, Limits, UdpEncap, classify_udp_encap,
+};
+
+use crate::capture::Frame;
+use crate::keys::KeyTables;
+use crate::link;
+
+/// Which UDP ports carry what.
+pub(crate) struct Ports {
+    pub(crate) ike: Vec<u16>,
+    pub(crate) encap: Vec<u16>,
+}
+
+/// One packet to show.
+#[derive(Default)]
+pub(crate) struct Packet {
+    pub(crate) number: usize,
+    pub(crate) time: Duration,
+    pub(crate) addresses: Option<(IpAddr, IpAddr)>,
+    pub(crate) ports: Option<(u16, u16)>,
+    /// What it is: "IKEv2", "ESP".
+    pub(crate) protocol: &'static str,
+    /// On one line.
+    pub(crate) summary: String,
+    /// As a tree, and with octet strings whole.
+    pub(crate) tree: Tree,
+    /// What was decrypted, likewise.
+    pub(crate) inside: Option<Tree>,
+    /// Values for programs.
+    pub(crate) values: serde_json::Map<String, serde_json::Value>,
+    /// What did not parse or decrypt.
+    pub(crate) error: Option<String>,
+}
+
+/// The same text twice.
+#[derive(Default)]
+pub(crate) struct Tree {
+    pub(crate) cut: String,
+    pub(crate) whole: String,
+}
+
+impl Tree {
+    fn of(what: &impl core::fmt::Display) -> Self {
+        Self { cut: format!("{what}"), whole: format!("{what:#}") }
+    }
+}
+
+impl Packet {
+    /// A capture that breaks off.
+    pub(crate) fn broken_capture(error: &str) -> Self {
+        Self { protocol: "capture", error: Some(error.into()), ..Self::default() }
+    }
+
+    fn set(&mut self, name: &str, value: impl Into<serde_json::Value>) {
+        self.values.insert(name.into(), value.into());
+    }
+
+    fn fail(&mut self, what: impl core::fmt::Display) {
+        self.error.get_or_insert_with(|| what.to_string());
+    }
+}
+
+/// The pieces of a fragmented IKE message that have been decrypted: the first's payload type, and the octets.
+type Pieces = BTreeMap<u16, (PayloadType, Vec<u8>)>;
+/// Which message: its SA, who sent it, its id.
+type MessageKey = (IkeSpi, IkeSpi, bool, bool, u32);
+
+pub(crate) struct Dissector {
+    ports: Ports,
+    keys: KeyTables,
+    fragments: BTreeMap<MessageKey, Pieces>,
+}
+
+impl Dissector {
+    pub(crate) const fn new(ports: Ports, keys: KeyTables) -> Self {
+        Self { ports, keys, fragments: BTreeMap::new() }
+    }
+
+    /// What a frame carries; `None` when it is none of IPsec's.
+    pub(crate) fn packet(&mut self, frame: &Frame) -> Option<Packet> {
+        let octets = link::ip_packet(frame.link, &frame.octets)?;
+        let mut packet = Packet { number: frame.number, time: frame.time, ..Packet::default() };
+        let cut_off = frame.octets.len() < frame.wire_len;
+        let ip = match IpView::parse(octets) {
+            Ok(ip) => ip,
+            Err(error) => {
+                packet.protocol = "IP";
+                packet.fail(if cut_off {
+                    format!("{error}: the capture cut it off")
+                } else {
+                    error.to_string()
+                });
+                return Some(packet);
+            }
+        };
+        packet.addresses = Some((ip.src(), ip.dst()));
+        self.upper(&mut packet, &ip).then_some(packet)
+    }
+
+    /// Whether the packet is one of IPsec's.
+    fn upper(&mut self, packet: &mut Packet, ip: &IpView<'_>) -> bool {
+        let upper = ip.upper_layer();
+        if let Some(fragment) = upper.fragment.filter(|fragment| fragment.more || !fragment.is_first()) {
+            packet.protocol = "IP fragment";
+            packet.summary = format!("{} from octet {}, not put together", upper.protocol, fragment.offset);
+            let ours = matches!(upper.protocol, IpProtocol::ESP | IpProtocol::AH);
+            return ours || ip.ports().is_some_and(|ports| self.carries(ports, &self.ports.ike));
+        }
+        match upper.protocol {
+            IpProtocol::ESP => self.esp(packet, ip.upper_payload()),
+            IpProtocol::AH => self.ah(packet, ip.upper_payload()),
+            IpProtocol::IPCOMP => ip_comp(packet, ip.upper_payload()),
+            IpProtocol::UDP => {
+                let Some(ports) = ip.ports() else { return false };
+                let (ike, encap) =
+                    (self.carries(ports, &self.ports.ike), self.carries(ports, &self.ports.encap));
+                if !ike && !encap {
+                    return false;
+                }
+                packet.ports = Some(ports);
+                let datagram = ip.upper_payload().get(4..6).map(|length| [length[0], length[1]]);
+                let length = usize::from(datagram.map_or(0, u16::from_be_bytes));
+                match ip.upper_payload().get(8..length) {
+                    Some(payload) if encap => self.encapsulated(packet, payload),
+                    Some(payload) => self.ike(packet, payload),
+                    None => {
+                        packet.protocol = "UDP";
+                        packet.fail("truncated at octet 4");
+                    }
+                }
+            }
+            _ => return false,
+        }
+        true
+    }
+
+    fn carries(&self, (source, destination): (u16, u16), ports: &[u16]) -> bool {
+        ports.contains(&source) || ports.contains(&destination)
+    }
+
+    fn encapsulated(&mut self, packet: &mut Packet, payload: &[u8]) {
+        match classify_udp_encap(payload) {
+            UdpEncap::Keepalive => {
+                packet.protocol = "NAT-keepalive";
+            }
+            UdpEncap::Ike(message) => {
+                self.ike(packet, message);
+                packet.set("marker", true);
+            }
+            UdpEncap::Esp(octets) => self.esp(packet, octets),
+            UdpEncap::TooShort(octets) => {
+                packet.protocol = "UDP-encapsulation";
+                packet.fail(format!("{} octets are neither IKE nor ESP", octets.len()));
+            }
+        }
+    }
+
+    fn ike(&mut self, packet: &mut Packet, message: &[u8]) {
+        packet.protocol = "IKE";
+        match Header::parse(message) {
+            Ok(header) => {
+                packet.set("initiator_spi", header.initiator_spi.to_string());
+                packet.set("responder_spi", header.responder_spi.to_string());
+                packet.set("exchange", header.exchange_type.to_string());
+                packet.set("message_id", header.message_id);
+                packet.set("octets", message.len());
+                if header.major_version() == 1 {
+                    ike_v1(packet, message);
+                } else {
+                    self.ike_v2(packet, message);
+                }
+            }
+            Err(error) => packet.fail(error),
+        }
+    }
+
+    fn ike_v2(&mut self, packet: &mut Packet, message: &[u8]) {
+        packet.protocol = "IKEv2";
+        let view = match MessageView::parse(message, &Limits::DEFAULT) {
+            Ok(view) => view,
+            Err(error) => return packet.fail(error),
+        };
+        let header = view.header();
+        let direction = if header.flags.is_response() { "response" } else { "request" };
+        packet.set("response", header.flags.is_response());
+        packet.set("payloads", names(&view.summary().to_string()));
+        packet.summary =
+            format!("{} {direction} {}: {}", header.exchange_type, header.message_id, view.summary());
+        packet.tree = Tree::of(&view);
+        if view.encrypted().is_none() && view.fragment().is_none() {
+            return;
+        }
+        let Some(keys) = self.keys.ike(header.initiator_spi, header.responder_spi) else { return };
+        let opens = if header.flags.is_initiator() { &keys.of_initiator } else { &keys.of_responder };
+        let opened = match opens.open(view) {
+            Ok(opened) => opened,
+            Err(error) => return packet.fail(error),
+        };
+        packet.set("icv_checked", opened.checked.then_some(true));
+        let (number, total) = opened.part;
+        let key = (
+            header.initiator_spi,
+            header.responder_spi,
+            header.flags.is_initiator(),
+            header.flags.is_response(),
+            header.message_id,
+        );
+        let pieces = self.fragments.entry(key).or_default();
+        pieces.insert(number, (opened.first, opened.payloads));
+        if pieces.len() < usize::from(total) {
+            return;
+        }
+        let Some(pieces) = self.fragments.remove(&key) else { return };
+        let first = pieces.values().next().map_or(PayloadType::NONE, |(first, _)| *first);
+        let chain: Vec<u8> = pieces.into_values().flat_map(|(_, piece)| piece).collect();
+        match PayloadChain::parse(first, &chain, 0, &Limits::DEFAULT) {
+            Ok(chain) => {
+                let summary = chain.summary(header.flags.is_response()).to_string();
+                packet.set("inside", names(&summary));
+                packet.summary = format!("{} {{{summary}}}", packet.summary);
+                packet.inside = Some(Tree::of(&chain));
+            }
+            Err(error) => packet.fail(format!("inside: {error}")),
+        }
+    }
+
+    fn esp(&mut self, packet: &mut Packet, octets: &[u8]) {
+        packet.protocol = "ESP";
+        let view = match EspView::parse(octets) {
+            Ok(view) => view,
+            Err(error) => return packet.fail(error),
+        };
+        packet.summary = format!("SPI {}, sequence number {}, {} octets", view.spi, view.seq, octets.len());
+        packet.set("spi", view.spi.to_string());
+        packet.set("seq", view.seq);
+        packet.set("octets", octets.len());
+        match self.keys.open_esp(octets) {
+            None => {}
+            Some(Err(error)) => packet.fail(error),
+            Some(Ok(opened)) => {
+                let inner = inner_summary(opened.next_header, &opened.payload);
+                packet.set("next_header", opened.next_header.to_string());
+                packet.set("inside", inner.clone());
+                packet.set("icv_checked", opened.checked);
+                packet.summary.push_str(": ");
+                packet.summary.push_str(&inner);
+                let unchecked = if opened.checked.is_none() { ", ICV not checked" } else { "" };
+                let hex = hex::encode(&opened.payload);
+                let inner = format!("{inner}{unchecked}");
+                let cut = hex.get(..64).map_or(hex.clone(), |start| format!("{start}…"));
+                let tree = Tree { cut: format!("{inner}\n{cut}"), whole: format!("{inner}\n{hex}") };
+                packet.inside = Some(tree);
+            }
+        }
+    }
+
+    fn ah(&self, packet: &mut Packet, octets: &[u8]) {
+        packet.protocol = "AH";
+        match AhView::parse(octets) {
+            Ok(view) => {
+                packet.summary = format!(
+                    "SPI {}, sequence number {}, ICV of {} octets: {}",
+                    view.spi,
+                    view.seq,
+                    view.icv.len(),
+                    inner_summary(view.next_header, view.payload),
+                );
+                packet.set("spi", view.spi.to_string());
+                packet.set("seq", view.seq);
+                packet.set("next_header", view.next_header.to_string());
+                packet.set("icv", hex::encode(view.icv));
+            }
+            Err(error) => packet.fail(error),
+        }
+    }
+}
+
+fn ip_comp(packet: &mut Packet, octets: &[u8]) {
+    packet.protocol = "IPComp";
+    match IpCompView::parse(octets) {
+        Ok(view) => {
+            packet.summary = format!("{} compressed under CPI {:#06x}", view.next_header, view.cpi);
+            packet.set("cpi", view.cpi);
+            packet.set("next_header", view.next_header.to_string());
+        }
+        Err(error) => packet.fail(error),
+    }
+}
+
+fn ike_v1(packet: &mut Packet, message: &[u8]) {
+    packet.protocol = "IKEv1";
+    match IsakmpView::parse(message, &Limits::DEFAULT) {
+        Ok(view) => {
+            let exchange: ExchangeType = view.header().exchange_type;
+            let payloads: Vec<_> = match view.is_encrypted() {
+                true => vec!["encrypted".into()],
+                false => view.payloads().map(|payload| payload.payload_type.to_string()).collect(),
+            };
+            packet.summary = format!("{exchange} {:#010x}: {}", view.header().message_id, payloads.join(" "));
+            packet.set("payloads", payloads);
+            packet.tree = Tree::of(&view);
+        }
+        Err(error) => packet.fail(error),
+    }
+}
+
+/// The names of a summary.
+fn names(summary: &str) -> Vec<String> {
+    summary.split(' ').filter(|name| !name.is_empty()).map(str::to_owned).collect()
+}
+
+/// What is inside ESP or AH, on one line.
+fn inner_summary(next: IpProtocol, payload: &[u8]) -> String {
+    let len = payload.len();
+    if !matches!(next, IpProtocol::IPV4 | IpProtocol::IPV6) {
+        return format!("{next}, {len} octets");
+    }
+    match IpView::parse(payload) {
+        Ok(ip) => {
+            let (protocol, len) = (ip.upper_layer().protocol, ip.packet().len());
+            let ports = ip.ports().map_or_else(String::new, |(from, to)| format!(" {from} > {to}"));
+            let icmp = ip.icmp().map_or_else(String::new, |(kind, code)| format!(" type {kind} code {code}"));
+            format!("{} > {}, {protocol}{ports}{icmp}, {len} octets", ip.src(), ip.dst())
+        }
+        Err(error) => format!("{next}, {len} octets: {error}"),
+    }
+}
