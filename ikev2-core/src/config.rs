@@ -7,8 +7,8 @@ use core::net::{IpAddr, SocketAddr};
 use core::time::Duration;
 
 use ipsec_crypto::Suite;
-use ipsec_crypto::{CryptoProvider, Secret};
-use ipsec_sa::{HeaderPolicy, Lifetimes, Mode, PolicyId, TrafficSelector};
+use ipsec_crypto::{CryptoProvider, Secret, SuiteProtocol};
+use ipsec_sa::{HeaderPolicy, Lifetimes, Mode, PolicyId, SecurityProtocol, TrafficSelector};
 use ipsec_wire::Limits;
 
 use crate::exchange::retransmit::RetransmitPolicy;
@@ -355,7 +355,7 @@ pub struct ChildConfig {
     pub local: Vec<TrafficSelector>,
     /// What may come from the peer's side.
     pub remote: Vec<TrafficSelector>,
-    /// ESP proposals, most wanted first. Key exchange methods in them ask for forward secrecy in CREATE_CHILD_SA.
+    /// ESP or AH proposals, most wanted first, of one protocol. Key exchange methods in them ask for forward secrecy in CREATE_CHILD_SA.
     pub suites: Vec<Suite>,
     /// Tunnel or transport.
     pub mode: Mode,
@@ -374,6 +374,22 @@ pub struct ChildConfig {
 }
 
 impl ChildConfig {
+    /// ESP, or AH where the suites are AH's.
+    #[must_use]
+    pub fn protocol(&self) -> SecurityProtocol {
+        match self.suites.first().map(|suite| suite.protocol) {
+            Some(SuiteProtocol::Ah) => SecurityProtocol::Ah,
+            _ => SecurityProtocol::Esp,
+        }
+    }
+
+    /// Whether all suites are for packets, and for one protocol.
+    pub(crate) fn is_consistent(&self) -> bool {
+        let first = self.suites.first().map(|suite| suite.protocol);
+        first.is_some_and(|first| first != SuiteProtocol::Ike)
+            && self.suites.iter().all(|suite| Some(suite.protocol) == first)
+    }
+
     /// A tunnel between these selectors; the fields hold what may be changed.
     #[must_use]
     pub fn tunnel(

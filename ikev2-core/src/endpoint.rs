@@ -14,7 +14,9 @@ use ipsec_wire::ike::{ExchangeType, Header, MessageView};
 use ipsec_wire::{IkeSpi, Spi};
 use rand_core::CryptoRng;
 
-use crate::config::{ConnectionConfig, ConnectionId, EndpointConfig, Executor, PeerIdentity, Uniqueness};
+use crate::config::{
+    ChildConfig, ConnectionConfig, ConnectionId, EndpointConfig, Executor, PeerIdentity, Uniqueness,
+};
 use crate::context::{Cx, Effect, Ids, SpiPool};
 use crate::error::ApiMisuse;
 use crate::event::{CloseReason, Event};
@@ -139,9 +141,10 @@ impl Endpoint {
     /// Adds a connection, to start and to answer.
     ///
     /// # Errors
-    /// [`ApiMisuse::NoSuite`] when the provider lacks an algorithm that the connection names, or it names none.
+    /// [`ApiMisuse::NoSuite`] when the provider lacks an algorithm that the connection names, it names none, or a child
+    /// mixes ESP and AH.
     pub fn add_connection(&mut self, config: ConnectionConfig) -> Result<ConnectionId, ApiMisuse> {
-        let no_child_suite = config.children.iter().any(|child| child.suites.is_empty());
+        let no_child_suite = !config.children.iter().all(ChildConfig::is_consistent);
         if config.suites.is_empty() || no_child_suite || config.supported_by(&self.provider).is_err() {
             return Err(ApiMisuse::NoSuite);
         }

@@ -548,6 +548,20 @@ fn a_responder_s_auth_lifetime_is_followed_across_rekeys() {
 }
 
 #[test]
+fn a_child_may_be_ah() {
+    let mut pair = Pair::new(Options { esp: "sha256", ah: true, ..Options::default() });
+    pair.connect(Side::A);
+    pair.run();
+    keys_agree(&pair.only_child(Side::A), &pair.only_child(Side::B));
+    pair.rekey_child(Side::B);
+    pair.run();
+    keys_agree(&pair.only_child(Side::A), &pair.only_child(Side::B));
+    pair.delete_child(Side::A);
+    pair.run();
+    assert!(pair.children(Side::A).is_empty() && pair.children(Side::B).is_empty());
+}
+
+#[test]
 fn windows_and_quotas_are_kept() {
     let mut pair = Pair::new(Options { window_b: 4, max_children_b: 3, ..Options::default() });
     pair.connect(Side::A);

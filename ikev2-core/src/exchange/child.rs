@@ -13,8 +13,8 @@ use ipsec_sa::{
 };
 use ipsec_wire::Spi;
 use ipsec_wire::ike::{
-    Ke, KeId, Notify, NotifyType, Payload, PayloadChain, PayloadKind, PayloadType, ProtocolId, Sa, SaView,
-    Ts, TsView,
+    Delete, Ke, KeId, Notify, NotifyType, Payload, PayloadChain, PayloadKind, PayloadType, ProtocolId, Sa,
+    SaView, Ts, TsView,
 };
 
 use crate::config::ChildConfig;
@@ -106,7 +106,8 @@ impl ChildOffer {
         flow: Option<&Flow>,
         with_ke: bool,
     ) -> Self {
-        let sa = offer(&config.suites, ProtocolId::ESP, &spi.0.to_be_bytes(), cx.provider, with_ke);
+        let sa =
+            offer(&config.suites, protocol_id(config.protocol()), &spi.0.to_be_bytes(), cx.provider, with_ke);
         let (mut local, mut remote) = (config.local.clone(), config.remote.clone());
         if let Some(flow) = flow {
             let specific = |address, port: Option<u16>| {
@@ -133,6 +134,31 @@ impl ChildOffer {
         (self.config.mode == Mode::Transport)
             .then(|| Payload::Notify(Notify::new(NotifyType::USE_TRANSPORT_MODE, Vec::new())))
     }
+}
+
+/// A protocol's number in proposals, Delete and REKEY_SA.
+pub(crate) const fn protocol_id(protocol: SecurityProtocol) -> ProtocolId {
+    match protocol {
+        SecurityProtocol::Esp => ProtocolId::ESP,
+        SecurityProtocol::Ah => ProtocolId::AH,
+    }
+}
+
+/// The protocol of that number.
+pub(crate) fn security_protocol(id: ProtocolId) -> Option<SecurityProtocol> {
+    match id {
+        ProtocolId::ESP => Some(SecurityProtocol::Esp),
+        ProtocolId::AH => Some(SecurityProtocol::Ah),
+        _ => None,
+    }
+}
+
+/// Asks the peer to delete, or tells it of, inbound SAs of ours.
+pub(crate) fn delete_payload(protocol: SecurityProtocol, spis: &[Spi]) -> Payload {
+    Payload::Delete(match protocol {
+        SecurityProtocol::Esp => Delete::esp(spis),
+        SecurityProtocol::Ah => Delete::ah(spis),
+    })
 }
 
 pub(crate) fn ts(selectors: &[TrafficSelector]) -> Ts {
@@ -215,7 +241,7 @@ impl Agreement {
         offer: &ChildOffer,
         found: &ChildPayloads<'_>,
     ) -> Result<Self, Error> {
-        let chosen = accept(&offer.sa, found.sa()?, ProtocolId::ESP, cx.provider)
+        let chosen = accept(&offer.sa, found.sa()?, protocol_id(offer.config.protocol()), cx.provider)
             .map_err(|why| Error::PeerIncompatible(Box::new(Diagnosis::NoProposal(*why))))?;
         if chosen.ke.filter(|ke| *ke != KeId::NONE) != found.ke.map(|(method, _)| method) {
             return Err(Error::PeerMisbehaved(Misbehaviour::KeMismatch));
@@ -257,7 +283,15 @@ impl Agreement {
                 continue;
             }
             let preferred = found.ke.map(|(method, _)| method);
-            match choose(&config.suites, offered_sa, ProtocolId::ESP, 4, cx.provider, preferred, with_ke) {
+            match choose(
+                &config.suites,
+                offered_sa,
+                protocol_id(config.protocol()),
+                4,
+                cx.provider,
+                preferred,
+                with_ke,
+            ) {
                 Ok(chosen) => {
                     let mode = if found.transport { config.mode } else { Mode::Tunnel };
                     return Ok(Self {
@@ -337,7 +371,7 @@ pub(crate) fn make(
     let origin = IkeSaRef(common.handle.0);
     let params = |direction, spi, keys: SaKeys| {
         let mut params = SaParams::new(spi, direction, keying.role, algorithms, keys, outer)
-            .with_protocol(SecurityProtocol::Esp)
+            .with_protocol(config.protocol())
             .with_mode(agreement.mode)
             .with_sequence(chosen.sn, 0)
             .with_replay_window(config.replay_window)

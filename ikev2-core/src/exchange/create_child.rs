@@ -14,7 +14,7 @@ use ipsec_wire::ike::{
 
 use super::child::{
     Agreement, ChildKeying, ChildOffer, ChildPayloads, ChildPhase, ChildSa, Ending, PeerRekey, Unheard,
-    error_notify, error_payload, ke_payload, make, notify, refusal,
+    error_notify, error_payload, ke_payload, make, notify, protocol_id, refusal, security_protocol,
 };
 use super::task::{Continuation, Purpose, Task};
 use super::{ANSWER_GRACE, MAX_TASK_RETRIES};
@@ -141,7 +141,7 @@ impl Established {
         if let Some(replaced) = request.replaces {
             // The SPI is the one that the sender expects in packets to it (RFC 7296 §1.3.3).
             payloads.push(Payload::Notify(Notify::with_spi(
-                ProtocolId::ESP,
+                protocol_id(request.config.protocol()),
                 replaced.0.to_be_bytes(),
                 NotifyType::REKEY_SA,
                 Vec::new(),
@@ -381,7 +381,7 @@ impl Established {
         let replaced = rekeyed.map(|rekey| {
             // The peer names its inbound SPI, which is our outbound one.
             let spi = <[u8; 4]>::try_from(rekey.spi).ok().map(|octets| Spi(u32::from_be_bytes(octets)));
-            spi.and_then(|spi| self.by_outbound(spi))
+            spi.and_then(|spi| self.by_outbound(security_protocol(rekey.protocol)?, spi))
         });
         if replaced.is_none() && self.children.len() >= common.connection.config.max_children {
             return self.respond(cx, common, id, exchange, &[notify(NotifyType::NO_ADDITIONAL_SAS)]);

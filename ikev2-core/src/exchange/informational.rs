@@ -6,7 +6,9 @@ use alloc::vec::Vec;
 use ipsec_wire::Spi;
 use ipsec_wire::ike::{Delete, ExchangeType, NotifyType, Payload, PayloadChain, PayloadKind, ProtocolId};
 
-use super::child::{ChildPhase, Ending};
+use ipsec_sa::SecurityProtocol;
+
+use super::child::{ChildPhase, Ending, delete_payload, security_protocol};
 use super::task::Purpose;
 use crate::collide::{CollisionAnswer, delete_child_request};
 use crate::context::Cx;
@@ -27,13 +29,19 @@ impl Established {
         let Some(child) = self.children.get_mut(&inbound) else { return };
         child.phase = ChildPhase::Deleting(ending);
         child.rekey_at = None;
-        let payloads = [Payload::Delete(Delete::esp(&[inbound]))];
+        let payloads = [delete_payload(child.config.protocol(), &[inbound])];
         self.request(cx, common, ExchangeType::INFORMATIONAL, &payloads, Purpose::DeleteChild(inbound));
     }
 
     /// Tells the peer that a Child SA is gone at our end.
-    pub(crate) fn begin_tell_deleted(&mut self, cx: &mut Cx<'_>, common: &mut Common, inbound: Spi) {
-        let payloads = [Payload::Delete(Delete::esp(&[inbound]))];
+    pub(crate) fn begin_tell_deleted(
+        &mut self,
+        cx: &mut Cx<'_>,
+        common: &mut Common,
+        protocol: SecurityProtocol,
+        inbound: Spi,
+    ) {
+        let payloads = [delete_payload(protocol, &[inbound])];
         self.request(cx, common, ExchangeType::INFORMATIONAL, &payloads, Purpose::TellDeleted);
     }
 
@@ -71,16 +79,19 @@ impl Established {
         chain: &PayloadChain<'_>,
     ) -> Option<CloseReason> {
         let mut ends = None;
-        let mut deleted: Vec<Spi> = Vec::new();
+        let mut deleted: Vec<(SecurityProtocol, Spi)> = Vec::new();
         for payload in chain.payloads() {
             match payload.kind() {
                 PayloadKind::Delete(delete) if delete.protocol == ProtocolId::IKE => {
                     ends = Some(self.deleted_by_peer(cx, common));
                 }
-                PayloadKind::Delete(delete) if delete.protocol == ProtocolId::ESP => {
+                PayloadKind::Delete(delete) => {
+                    let Some(protocol) = security_protocol(delete.protocol) else { continue };
                     for spi in delete.spis() {
                         let Ok(octets) = <[u8; 4]>::try_from(spi) else { continue };
-                        deleted.extend(self.delete_child(cx, common, Spi(u32::from_be_bytes(octets))));
+                        let spi = Spi(u32::from_be_bytes(octets));
+                        deleted
+                            .extend(self.delete_child(cx, common, protocol, spi).map(|spi| (protocol, spi)));
                     }
                 }
                 PayloadKind::Notify(notify) if notify.notify_type == NotifyType::AUTHENTICATION_FAILED => {
@@ -95,8 +106,12 @@ impl Established {
             }
         }
         let mut payloads = Vec::new();
-        if !deleted.is_empty() {
-            payloads.push(Payload::Delete(Delete::esp(&deleted)));
+        for protocol in [SecurityProtocol::Esp, SecurityProtocol::Ah] {
+            let spis: Vec<Spi> =
+                deleted.iter().filter(|(of, _)| *of == protocol).map(|(_, spi)| *spi).collect();
+            if !spis.is_empty() {
+                payloads.push(delete_payload(protocol, &spis));
+            }
         }
         self.respond(cx, common, id, ExchangeType::INFORMATIONAL, &payloads);
         ends
@@ -104,8 +119,14 @@ impl Established {
 
     /// The peer deletes the Child SA that it receives on as `outbound`. Gives our SPI for the answer, unless our own
     /// deletion of the same Child SA is under way (RFC 7296 §1.4.1).
-    fn delete_child(&mut self, cx: &mut Cx<'_>, common: &mut Common, outbound: Spi) -> Option<Spi> {
-        let inbound = self.by_outbound(outbound);
+    fn delete_child(
+        &mut self,
+        cx: &mut Cx<'_>,
+        common: &mut Common,
+        protocol: SecurityProtocol,
+        outbound: Spi,
+    ) -> Option<Spi> {
+        let inbound = self.by_outbound(protocol, outbound);
         let answer = delete_child_request(self.child_activity(inbound));
         let child = inbound.and_then(|inbound| self.children.remove(&inbound))?;
         let reason = match child.phase {

@@ -3,7 +3,7 @@
 use alloc::boxed::Box;
 use alloc::sync::Arc;
 
-use ipsec_sa::Flow;
+use ipsec_sa::{Flow, SecurityProtocol};
 use ipsec_wire::Spi;
 
 use super::child::Ending;
@@ -23,7 +23,7 @@ pub(crate) enum Task {
     /// Delete a Child SA.
     DeleteChild { inbound: Spi, ending: Ending },
     /// Tell the peer of a Child SA that we do not have any more.
-    TellDeleted { inbound: Spi },
+    TellDeleted { protocol: SecurityProtocol, inbound: Spi },
     /// Delete the IKE SA.
     DeleteIke,
     /// See whether the peer is there (RFC 7296 §2.4).

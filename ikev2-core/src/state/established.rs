@@ -10,7 +10,7 @@ use alloc::vec;
 use alloc::vec::Vec;
 use core::time::Duration;
 
-use ipsec_sa::{Instant, Role, SaUpdate};
+use ipsec_sa::{Instant, Role, SaUpdate, SecurityProtocol};
 use ipsec_wire::Spi;
 use ipsec_wire::ike::{ExchangeType, NotifyType, Payload, PayloadChain, PayloadKind, ProtocolId};
 
@@ -258,7 +258,7 @@ impl Established {
                 self.begin_rekey_ike(cx, common, retries);
             }
             Task::DeleteChild { inbound, ending } => self.begin_delete_child(cx, common, inbound, ending),
-            Task::TellDeleted { inbound } => self.begin_tell_deleted(cx, common, inbound),
+            Task::TellDeleted { protocol, inbound } => self.begin_tell_deleted(cx, common, protocol, inbound),
             Task::DeleteIke => self.begin_delete_ike(cx, common),
             // Any answer to any request is a sign of life.
             Task::Liveness if self.requests.len() == 0 => self.begin_liveness(cx, common),
@@ -332,8 +332,9 @@ impl Established {
     }
 
     /// The child whose packets from us carry this SPI.
-    pub(crate) fn by_outbound(&self, outbound: Spi) -> Option<Spi> {
-        self.children.values().find(|child| child.outbound == outbound).map(|child| child.inbound)
+    pub(crate) fn by_outbound(&self, protocol: SecurityProtocol, outbound: Spi) -> Option<Spi> {
+        let meant = |child: &&ChildSa| child.outbound == outbound && child.config.protocol() == protocol;
+        self.children.values().find(meant).map(|child| child.inbound)
     }
 
     /// The peer takes this many requests at once (RFC 7296 §2.3).
@@ -624,7 +625,7 @@ impl Established {
             let Some(child) = self.children.remove(&inbound) else { continue };
             self.closed(cx, common, &child, CloseReason::Expired);
             if !matches!(child.phase, ChildPhase::Deleting(_)) {
-                self.tasks.push_back(Task::TellDeleted { inbound });
+                self.tasks.push_back(Task::TellDeleted { protocol: child.config.protocol(), inbound });
             }
         }
         if let Some(error) = self.retransmit(cx, common) {

@@ -47,6 +47,8 @@ pub struct Options {
     /// A's child is to be up.
     pub keep: bool,
     pub window_b: u32,
+    /// `esp` is AH's.
+    pub ah: bool,
     /// How long B takes an authentication for good, in seconds.
     pub reauth_b: Option<u64>,
     pub max_children_b: usize,
@@ -71,6 +73,7 @@ impl Default for Options {
             fragment_size: None,
             keep: false,
             window_b: 1,
+            ah: false,
             reauth_b: None,
             max_children_b: 64,
             lifetime_a: (None, None),
@@ -112,8 +115,9 @@ pub struct Child {
 pub fn keys_agree(a: &Child, b: &Child) {
     assert_eq!(a.outward, b.inward);
     assert_eq!(a.inward, b.outward);
-    assert_ne!(a.inward.encr, a.outward.encr);
-    assert!(a.inward.encr.len() >= 16);
+    let key = |half: &Half| [half.encr.as_slice(), half.integ.as_slice()].concat();
+    assert_ne!(key(&a.inward), key(&a.outward));
+    assert!(key(&a.inward).len() >= 16);
 }
 
 struct Host {
@@ -176,7 +180,7 @@ impl Pair {
                 "net",
                 vec![selectors.0.parse().unwrap()],
                 vec![selectors.1.parse().unwrap()],
-                vec![Suite::esp(options.esp).unwrap()],
+                vec![if options.ah { Suite::ah(options.esp) } else { Suite::esp(options.esp) }.unwrap()],
             );
             if side == Side::A {
                 if options.keep {
