@@ -48,18 +48,18 @@ pub struct Endpoint {
     pub(crate) connections: BTreeMap<ConnectionId, Arc<Connection>>,
     pub(crate) sas: BTreeMap<IkeHandle, IkeSa>,
     /// By the SPI of our choice.
-    by_spi: BTreeMap<IkeSpi, IkeHandle>,
+    pub(crate) by_spi: BTreeMap<IkeSpi, IkeHandle>,
     pub(crate) responder: Responder,
-    timers: TimerTable<IkeHandle>,
+    pub(crate) timers: TimerTable<IkeHandle>,
     /// IKE SAs with something to say, in order.
-    ready: VecDeque<IkeHandle>,
-    is_ready: BTreeSet<IkeHandle>,
+    pub(crate) ready: VecDeque<IkeHandle>,
+    pub(crate) is_ready: BTreeSet<IkeHandle>,
     /// What comes from no IKE SA.
     pub(crate) loose: VecDeque<Output>,
     pub(crate) ids: Ids,
     pub(crate) spis: SpiPool,
     /// Which IKE SA waits for a job.
-    jobs: BTreeMap<OpId, IkeHandle>,
+    pub(crate) jobs: BTreeMap<OpId, IkeHandle>,
     pub(crate) counters: Counters,
     pub(crate) upkeep: Upkeep,
 }

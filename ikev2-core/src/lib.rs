@@ -32,6 +32,7 @@ pub mod path;
 pub mod query;
 mod reauth;
 mod responder;
+pub mod sketch;
 mod state;
 #[cfg(test)]
 mod testdata;

@@ -40,8 +40,8 @@ pub(crate) struct Responder {
     cookies: CookieJar,
     digest_key: Secret,
     by_digest: BTreeMap<InitDigest, IkeHandle>,
-    digests: BTreeMap<IkeHandle, InitDigest>,
-    half_open: BTreeMap<IkeHandle, IpAddr>,
+    pub(crate) digests: BTreeMap<IkeHandle, InitDigest>,
+    pub(crate) half_open: BTreeMap<IkeHandle, IpAddr>,
     per_source: BTreeMap<IpAddr, BTreeSet<IkeHandle>>,
     bucket: TokenBucket,
 }

@@ -25,23 +25,23 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(120);
 /// Connections that are to be up, and the end of a shutdown.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Upkeep {
-    kept: BTreeMap<ConnectionId, Kept>,
+    pub(crate) kept: BTreeMap<ConnectionId, Kept>,
     /// Kept connections of which something has changed.
-    stirred: BTreeSet<ConnectionId>,
+    pub(crate) stirred: BTreeSet<ConnectionId>,
     /// After this time nothing is waited for any more.
-    closing_at: Option<Instant>,
+    pub(crate) closing_at: Option<Instant>,
 }
 
 #[derive(Clone, Debug, Default)]
-struct Kept {
-    failures: u32,
+pub(crate) struct Kept {
+    pub(crate) failures: u32,
     /// A set-up of ours has begun and is not through.
-    attempting: bool,
+    pub(crate) attempting: bool,
     /// Not before then.
-    not_before: Option<Instant>,
+    pub(crate) not_before: Option<Instant>,
     /// How often children were asked for in vain, and when they may be again.
-    child_failures: u32,
-    children_not_before: Instant,
+    pub(crate) child_failures: u32,
+    pub(crate) children_not_before: Instant,
 }
 
 /// Doubles from failure to failure.

@@ -37,31 +37,31 @@ pub(crate) struct ChildRequest {
     pub(crate) config: Arc<ChildConfig>,
     /// The Child SA to replace.
     pub(crate) replaces: Option<Spi>,
-    flow: Option<Flow>,
-    offer: Option<ChildOffer>,
-    ni: Vec<u8>,
-    ke: Option<KeId>,
-    tried: Vec<KeId>,
-    active: Option<Arc<dyn ActiveKeyExchange>>,
-    retries: u8,
+    pub(crate) flow: Option<Flow>,
+    pub(crate) offer: Option<ChildOffer>,
+    pub(crate) ni: Vec<u8>,
+    pub(crate) ke: Option<KeId>,
+    pub(crate) tried: Vec<KeId>,
+    pub(crate) active: Option<Arc<dyn ActiveKeyExchange>>,
+    pub(crate) retries: u8,
 }
 
 /// What the peer answered.
 #[derive(Clone, Debug)]
 pub(crate) struct ChildAnswer {
-    agreement: Agreement,
-    nr: Vec<u8>,
+    pub(crate) agreement: Agreement,
+    pub(crate) nr: Vec<u8>,
 }
 
 /// A request of the peer's that is being answered.
 #[derive(Clone, Debug)]
 pub(crate) struct ChildResponse {
-    id: u32,
-    agreement: Agreement,
-    ni: Vec<u8>,
-    ke: Option<KeId>,
+    pub(crate) id: u32,
+    pub(crate) agreement: Agreement,
+    pub(crate) ni: Vec<u8>,
+    pub(crate) ke: Option<KeId>,
     /// Our inbound SPI of the Child SA that the peer rekeys.
-    replaces: Option<Spi>,
+    pub(crate) replaces: Option<Spi>,
 }
 
 /// What waits for an SA to be installed.

@@ -37,37 +37,37 @@ pub(crate) const REPLACED_GRACE: Duration = Duration::from_secs(60);
 /// A request of ours that is being made, is out, or is being concluded.
 #[derive(Clone)]
 pub(crate) struct IkeRequest {
-    spi: IkeSpi,
-    offer: Sa,
-    ni: Vec<u8>,
-    ke: KeId,
-    tried: Vec<KeId>,
-    active: Option<Arc<dyn ActiveKeyExchange>>,
-    retries: u8,
+    pub(crate) spi: IkeSpi,
+    pub(crate) offer: Sa,
+    pub(crate) ni: Vec<u8>,
+    pub(crate) ke: KeId,
+    pub(crate) tried: Vec<KeId>,
+    pub(crate) active: Option<Arc<dyn ActiveKeyExchange>>,
+    pub(crate) retries: u8,
 }
 
 /// What the peer answered.
 #[derive(Clone, Debug)]
 pub(crate) struct IkeAnswer {
-    chosen: Chosen,
-    nr: Vec<u8>,
+    pub(crate) chosen: Chosen,
+    pub(crate) nr: Vec<u8>,
 }
 
 /// A request of the peer's that is being answered.
 #[derive(Clone, Debug)]
 pub(crate) struct IkeResponse {
-    id: u32,
-    chosen: Chosen,
-    ni: Vec<u8>,
-    ke: KeId,
+    pub(crate) id: u32,
+    pub(crate) chosen: Chosen,
+    pub(crate) ni: Vec<u8>,
+    pub(crate) ke: KeId,
 }
 
 /// The peer's own rekey, answered while ours was on its way.
 #[derive(Clone, Debug)]
 pub(crate) struct PeerIkeRekey {
     pub(crate) handle: IkeHandle,
-    ni: Vec<u8>,
-    nr: Vec<u8>,
+    pub(crate) ni: Vec<u8>,
+    pub(crate) nr: Vec<u8>,
 }
 
 impl core::fmt::Debug for IkeRequest {

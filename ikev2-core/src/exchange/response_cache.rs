@@ -23,12 +23,12 @@ pub(crate) enum Standing {
 #[derive(Clone, Debug)]
 pub(crate) struct ResponseCache {
     /// All ids below were seen.
-    next: u32,
-    size: u32,
+    pub(crate) next: u32,
+    pub(crate) size: u32,
     /// Seen out of order, at or above `next`.
-    ahead: BTreeSet<u32>,
-    busy: BTreeSet<u32>,
-    answers: BTreeMap<u32, Datagrams>,
+    pub(crate) ahead: BTreeSet<u32>,
+    pub(crate) busy: BTreeSet<u32>,
+    pub(crate) answers: BTreeMap<u32, Datagrams>,
 }
 
 impl ResponseCache {

@@ -23,9 +23,9 @@ pub(crate) struct Sent<T> {
 /// The requests of one direction of one IKE SA.
 #[derive(Clone, Debug)]
 pub(crate) struct RequestWindow<T> {
-    next_id: u32,
-    size: u32,
-    outstanding: BTreeMap<u32, Sent<T>>,
+    pub(crate) next_id: u32,
+    pub(crate) size: u32,
+    pub(crate) outstanding: BTreeMap<u32, Sent<T>>,
 }
 
 impl<T> RequestWindow<T> {

@@ -43,16 +43,16 @@ const FIRST_ID: u32 = 1;
 /// A responder that has not proven itself yet.
 #[derive(Clone, Debug)]
 pub(crate) struct Candidate {
-    channel: Channel,
+    pub(crate) channel: Channel,
     /// The request it answered, and its answer: both AUTHs cover one of them.
-    request: Vec<u8>,
-    response: Vec<u8>,
-    nr: Vec<u8>,
-    nat: NatStatus,
-    path: Path,
-    message_id: u32,
-    datagrams: Datagrams,
-    retransmission: Option<Retransmission>,
+    pub(crate) request: Vec<u8>,
+    pub(crate) response: Vec<u8>,
+    pub(crate) nr: Vec<u8>,
+    pub(crate) nat: NatStatus,
+    pub(crate) path: Path,
+    pub(crate) message_id: u32,
+    pub(crate) datagrams: Datagrams,
+    pub(crate) retransmission: Option<Retransmission>,
 }
 
 impl Candidate {
@@ -83,8 +83,8 @@ impl Candidate {
 pub(crate) struct AuthSent {
     pub(crate) init: Box<InitSent>,
     /// The first child, with one SPI for all candidates: only one of them will use it.
-    offer: Option<ChildOffer>,
-    candidates: Vec<Candidate>,
+    pub(crate) offer: Option<ChildOffer>,
+    pub(crate) candidates: Vec<Candidate>,
 }
 
 impl AuthSent {

@@ -17,8 +17,8 @@ const LINGER: Duration = Duration::from_secs(30);
 /// What is kept to answer retransmissions.
 #[derive(Clone, Debug)]
 pub(crate) struct Closing {
-    channel: Channel,
-    responses: ResponseCache,
+    pub(crate) channel: Channel,
+    pub(crate) responses: ResponseCache,
 }
 
 impl Closing {

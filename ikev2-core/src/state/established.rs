@@ -60,7 +60,7 @@ pub(crate) struct Established {
     pub(crate) requests: RequestWindow<Purpose>,
     pub(crate) responses: ResponseCache,
     /// Where the requests that are being worked on came from: their answers go back there.
-    reply_paths: BTreeMap<u32, Path>,
+    pub(crate) reply_paths: BTreeMap<u32, Path>,
     pub(crate) children: ChildTable,
     pub(crate) tasks: VecDeque<Task>,
     /// Tasks that wait for the peer to be less busy.

@@ -46,18 +46,18 @@ use crate::trace;
 pub(crate) struct InitReceived {
     /// The request as received: the initiator's AUTH covers it, and a retransmission is recognised by it.
     pub(crate) request: Vec<u8>,
-    ni: Vec<u8>,
-    chosen: Chosen,
+    pub(crate) ni: Vec<u8>,
+    pub(crate) chosen: Chosen,
     /// Connections that fit so far; the identities decide among them.
-    candidates: Vec<Arc<Connection>>,
+    pub(crate) candidates: Vec<Arc<Connection>>,
     /// Both sides do IKE fragmentation (RFC 7383 §2.3).
-    fragmentation: bool,
-    progress: Progress,
+    pub(crate) fragmentation: bool,
+    pub(crate) progress: Progress,
 }
 
 /// How far the answer is.
 #[derive(Clone)]
-enum Progress {
+pub(crate) enum Progress {
     /// The key exchange is being worked out.
     Responding(OpId),
     /// Answered.
@@ -65,11 +65,11 @@ enum Progress {
 }
 
 #[derive(Clone)]
-struct Answered {
-    response: Vec<u8>,
-    nr: Vec<u8>,
-    channel: Channel,
-    responses: ResponseCache,
+pub(crate) struct Answered {
+    pub(crate) response: Vec<u8>,
+    pub(crate) nr: Vec<u8>,
+    pub(crate) channel: Channel,
+    pub(crate) responses: ResponseCache,
 }
 
 impl core::fmt::Debug for InitReceived {

@@ -39,21 +39,21 @@ use crate::trace;
 #[derive(Clone)]
 pub(crate) struct InitSent {
     /// Method of the KE payload.
-    ke: KeId,
+    pub(crate) ke: KeId,
     /// Methods already tried, in order.
-    tried: Vec<KeId>,
+    pub(crate) tried: Vec<KeId>,
     /// The private half.
-    active: Option<Arc<dyn ActiveKeyExchange>>,
+    pub(crate) active: Option<Arc<dyn ActiveKeyExchange>>,
     pub(crate) ni: Vec<u8>,
-    offer: Sa,
-    cookie: Option<Vec<u8>>,
+    pub(crate) offer: Sa,
+    pub(crate) cookie: Option<Vec<u8>>,
     /// The request as sent last: AUTH covers it.
     pub(crate) request: Vec<u8>,
-    retransmission: Option<Retransmission>,
+    pub(crate) retransmission: Option<Retransmission>,
     /// How often the peer has had us start again.
-    retries: u8,
+    pub(crate) retries: u8,
     /// The last unprotected error.
-    hint: Option<Error>,
+    pub(crate) hint: Option<Error>,
     /// Which child comes with IKE_AUTH, and the packet that asked for it.
     pub(crate) first_child: Option<usize>,
     pub(crate) flow: Option<Flow>,
@@ -61,12 +61,12 @@ pub(crate) struct InitSent {
     pub(crate) initial_contact: bool,
     /// The IKE SA whose authentication this one is to renew.
     pub(crate) replaces: Option<IkeHandle>,
-    job: Job,
+    pub(crate) job: Job,
 }
 
 /// The step under way.
 #[derive(Clone)]
-enum Job {
+pub(crate) enum Job {
     None,
     Start(OpId),
     Complete(OpId, Box<Answered>),
@@ -74,15 +74,15 @@ enum Job {
 
 /// A valid answer whose shared secret is being worked out.
 #[derive(Clone)]
-struct Answered {
-    spi_r: IkeSpi,
-    response: Vec<u8>,
-    nr: Vec<u8>,
-    chosen: Chosen,
-    nat: NatStatus,
-    path: Path,
-    childless: bool,
-    fragmentation: bool,
+pub(crate) struct Answered {
+    pub(crate) spi_r: IkeSpi,
+    pub(crate) response: Vec<u8>,
+    pub(crate) nr: Vec<u8>,
+    pub(crate) chosen: Chosen,
+    pub(crate) nat: NatStatus,
+    pub(crate) path: Path,
+    pub(crate) childless: bool,
+    pub(crate) fragmentation: bool,
 }
 
 impl core::fmt::Debug for InitSent {
