@@ -162,6 +162,8 @@ pub(crate) struct Child {
     pub(crate) outbound: Spi,
     /// The negotiated algorithms, as a proposal string.
     pub(crate) suite: String,
+    /// What may come from the peer's side.
+    pub(crate) remote: Vec<TrafficSelector>,
 }
 
 /// What the stack has reported so far.
@@ -640,8 +642,9 @@ impl Driver {
                 self.seen.closed.push(reason.to_string());
             }
             Event::ChildInstalled(child) => {
-                let (inbound, outbound, suite) = (child.inbound, child.outbound, child.suite);
-                self.seen.children.push(Child { inbound, outbound, suite });
+                let (inbound, outbound, suite, remote) =
+                    (child.inbound, child.outbound, child.suite, child.remote);
+                self.seen.children.push(Child { inbound, outbound, suite, remote });
             }
             Event::ChildClosed { inbound, .. } => self.seen.children.retain(|child| child.inbound != inbound),
             Event::ChildFailed { error, .. } => self.seen.child_failed.push(error.to_string()),

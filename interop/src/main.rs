@@ -19,13 +19,16 @@ mod scenario;
 mod strongswan;
 mod table;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
 /// Exit status when the cases cannot be run at all.
 const CANNOT_RUN: u8 = 2;
+
+/// The device that strongSwan's ESP in user space takes its packets from.
+const TUN: &str = "/dev/net/tun";
 
 /// Runs the interoperability cases and prints a table of them.
 #[derive(Parser, Debug)]
@@ -95,6 +98,10 @@ fn main() -> ExitCode {
     if !missing.is_empty() {
         eprintln!("missing: {}", missing.join(", "));
         eprintln!("apt-get install --no-install-recommends {}", missing.join(" "));
+        return ExitCode::from(CANNOT_RUN);
+    }
+    if !Path::new(TUN).exists() {
+        eprintln!("{TUN} is missing, which strongSwan needs: mknod {TUN} c 10 200");
         return ExitCode::from(CANNOT_RUN);
     }
     let options =

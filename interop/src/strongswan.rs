@@ -36,6 +36,8 @@ pub(crate) struct Settings {
     pub(crate) esp_proposals: &'static str,
     /// The pre-shared key.
     pub(crate) secret: &'static str,
+    /// The network behind it, when it is not the usual one.
+    pub(crate) subnet: Option<&'static str>,
     /// Further settings of the connection.
     pub(crate) connection: &'static [&'static str],
     /// Further settings of the daemon.
@@ -45,12 +47,17 @@ pub(crate) struct Settings {
 impl Settings {
     /// A connection with these proposals and the usual pre-shared key.
     pub(crate) const fn new(proposals: &'static str, esp_proposals: &'static str) -> Self {
-        Settings { proposals, esp_proposals, secret: "swordfish", connection: &[], charon: &[] }
+        Settings { proposals, esp_proposals, secret: "swordfish", subnet: None, connection: &[], charon: &[] }
     }
 
     /// The same with another pre-shared key.
     pub(crate) const fn secret(self, secret: &'static str) -> Self {
         Settings { secret, ..self }
+    }
+
+    /// The same with another network behind it.
+    pub(crate) const fn subnet(self, subnet: &'static str) -> Self {
+        Settings { subnet: Some(subnet), ..self }
     }
 
     /// The same with further settings of the connection.
@@ -141,7 +148,7 @@ secrets {{
             remote_outer = remote.outer,
             local_id = local.id,
             remote_id = remote.id,
-            local_subnet = local.subnet,
+            local_subnet = self.subnet.unwrap_or(local.subnet),
             remote_subnet = remote.subnet,
         )
     }

@@ -5,7 +5,7 @@ use ipsec::ike::CookiePolicy;
 use crate::case::{Case, Kind, Suites};
 use crate::driver::Ours;
 use crate::scenario::{
-    Bench, Scenario, close, establish, fragments, hostile, liveness, loss, refuse, rekey, retry,
+    Bench, Scenario, close, establish, fragments, hostile, liveness, loss, refuse, rekey, retry, selectors,
 };
 use crate::strongswan::Settings;
 
@@ -220,6 +220,34 @@ pub(crate) fn cases() -> Vec<Case> {
             GCM.ours(),
             Suites { esp: CBC_ECP.esp, ..GCM }.theirs(),
             refuse::no_child_proposal_by_peer,
+        ),
+        between(
+            "narrow-initiate",
+            "we initiate, and the peer narrows the selectors",
+            GCM.ours(),
+            GCM.theirs().subnet("10.2.0.0/25"),
+            selectors::narrowed_by_peer,
+        ),
+        between(
+            "narrow-respond",
+            "the peer initiates, and we narrow the selectors",
+            GCM.ours(),
+            GCM.theirs().subnet("10.2.0.0/16"),
+            selectors::narrowed_by_us,
+        ),
+        between(
+            "no-selectors-initiate",
+            "we initiate, no selectors in common: the IKE SA stands",
+            GCM.ours(),
+            GCM.theirs().subnet("10.9.0.0/24"),
+            selectors::refused_by_peer,
+        ),
+        between(
+            "no-selectors-respond",
+            "the peer initiates, no selectors in common: the IKE SA stands",
+            GCM.ours(),
+            GCM.theirs().subnet("10.9.0.0/24"),
+            selectors::refused_by_us,
         ),
         between(
             "cookie-initiate",

@@ -10,6 +10,7 @@ pub(crate) mod loss;
 pub(crate) mod refuse;
 pub(crate) mod rekey;
 pub(crate) mod retry;
+pub(crate) mod selectors;
 
 use alloc::sync::Arc;
 use core::sync::atomic::{AtomicBool, Ordering};

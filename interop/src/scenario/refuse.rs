@@ -48,7 +48,7 @@ pub(crate) fn no_child_proposal_by_peer(bench: &mut Bench) -> Result<(), String>
 }
 
 /// The peer's `--initiate` must not succeed.
-fn peer_fails(bench: &mut Bench) -> Result<(), String> {
+pub(super) fn peer_fails(bench: &mut Bench) -> Result<(), String> {
     let command = bench.peer.initiate();
     match bench.us.command(command)? {
         Ok(output) => Err(format!("the peer's set-up succeeded: {output}")),
@@ -66,7 +66,7 @@ fn fails(bench: &mut Bench, words: &[&str]) -> Result<(), String> {
 }
 
 /// Waits for the end of a Child SA's set-up, while the IKE SA stands.
-fn child_fails(bench: &mut Bench, words: &[&str]) -> Result<(), String> {
+pub(super) fn child_fails(bench: &mut Bench, words: &[&str]) -> Result<(), String> {
     bench.us.until("the Child SA to fail", |us| {
         !us.seen.child_failed.is_empty() || !us.seen.children.is_empty() || !us.seen.closed.is_empty()
     })?;
