@@ -48,4 +48,4 @@ pub use prf::{MAX_PRF_OUTPUT, PrfAlgorithm, PrfKey, prf, prf_plus};
 pub use provider::{CryptoProvider, Status};
 pub use secret::Secret;
 pub use sign::{SignatureVerifier, Signer, algorithm_id};
-pub use suite::{MissingRow, Suite, SuiteError, SuiteErrorKind, SuiteProtocol};
+pub use suite::{MissingRow, Suite, SuiteError, SuiteErrorKind, SuiteProtocol, SuiteSet};

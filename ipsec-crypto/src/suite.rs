@@ -15,6 +15,9 @@ use crate::CryptoProvider;
 
 mod names;
 mod nearest;
+mod sets;
+
+pub use sets::SuiteSet;
 
 use names::{Algorithm, canonical, lookup};
 

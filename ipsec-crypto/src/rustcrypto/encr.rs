@@ -56,6 +56,8 @@ macro_rules! by_key_length {
         }
     };
 }
+#[cfg(feature = "camellia")]
+pub(super) use by_key_length;
 
 pub(super) static AES_GCM_16: Encryption = GCM_16;
 
@@ -136,7 +138,7 @@ pub(super) static AES_GCM_16_IIV: Encryption = Encryption {
 pub(super) static AES_CCM_16: Encryption = CCM_16;
 
 /// RFC 4309 §4: three octets of salt and eight of IV.
-const CCM_16: Encryption = Encryption {
+pub(super) const CCM_16: Encryption = Encryption {
     id: EncrId::AES_CCM_16,
     name: "aes-ccm-16",
     status: Status::May,

@@ -1,6 +1,11 @@
 //! The portable provider: rows over the RustCrypto and dalek crates, without an operating system.
 //!
 //! Every row is deterministic: the same key, input and generator give the same octets.
+//!
+//! With the feature `camellia` it has Camellia too, with `rsa` RSA signatures, and with `legacy` what the RFCs retire.
+//! Absent are curve448, the brainpool curves, ECP-192 and ECP-224, Ed448, ML-DSA and the algorithms of GOST: no released
+//! crate of this generation has ECP-192, ECP-224, brainpoolP224r1 and brainpoolP512r1, curve448 and Ed448 are
+//! pre-releases, and the others have no rows yet.
 
 use alloc::borrow::Cow;
 
@@ -9,12 +14,16 @@ use crate::{
     SignatureVerifier,
 };
 
+#[cfg(feature = "camellia")]
+mod camellia;
 mod cipher;
 mod curve25519;
 mod ecp;
 mod encr;
 mod gmac;
 mod integ;
+#[cfg(feature = "legacy")]
+mod legacy;
 mod mlkem;
 mod modp;
 mod prf;
@@ -36,6 +45,20 @@ static ENCR: &[&dyn EncryptionAlgorithm] = &[
     &encr::AES_CTR,
     &encr::NULL_AUTH_AES_GMAC,
     &encr::NULL,
+    #[cfg(feature = "camellia")]
+    &camellia::CAMELLIA_CBC,
+    #[cfg(feature = "camellia")]
+    &camellia::CAMELLIA_CTR,
+    #[cfg(feature = "camellia")]
+    &camellia::CAMELLIA_CCM_8,
+    #[cfg(feature = "camellia")]
+    &camellia::CAMELLIA_CCM_12,
+    #[cfg(feature = "camellia")]
+    &camellia::CAMELLIA_CCM_16,
+    #[cfg(feature = "legacy")]
+    &legacy::TRIPLE_DES,
+    #[cfg(feature = "legacy")]
+    &legacy::DES,
 ];
 
 static INTEG: &[&dyn IntegrityAlgorithm] = &[
@@ -48,6 +71,8 @@ static INTEG: &[&dyn IntegrityAlgorithm] = &[
     &gmac::AES_128_GMAC,
     &gmac::AES_192_GMAC,
     &gmac::AES_256_GMAC,
+    #[cfg(feature = "legacy")]
+    &legacy::HMAC_MD5_96,
 ];
 
 static PRF: &[&dyn PrfAlgorithm] = &[
@@ -57,6 +82,8 @@ static PRF: &[&dyn PrfAlgorithm] = &[
     &prf::HMAC_SHA1,
     &prf::AES128_XCBC,
     &prf::AES128_CMAC,
+    #[cfg(feature = "legacy")]
+    &legacy::PRF_HMAC_MD5,
 ];
 
 static KE: &[&dyn KeyExchangeMethod] = &[
@@ -72,6 +99,18 @@ static KE: &[&dyn KeyExchangeMethod] = &[
     &modp::MODP_4096,
     &modp::MODP_6144,
     &modp::MODP_8192,
+    #[cfg(feature = "legacy")]
+    &modp::retired::MODP_768,
+    #[cfg(feature = "legacy")]
+    &modp::retired::MODP_1024,
+    #[cfg(feature = "legacy")]
+    &modp::retired::MODP_1536,
+    #[cfg(feature = "legacy")]
+    &modp::retired::MODP_1024_160,
+    #[cfg(feature = "legacy")]
+    &modp::retired::MODP_2048_224,
+    #[cfg(feature = "legacy")]
+    &modp::retired::MODP_2048_256,
 ];
 
 static VERIFY: &[&dyn SignatureVerifier] = &[

@@ -16,6 +16,8 @@ use zeroize::Zeroize;
 use crate::{ActiveKeyExchange, CryptoError, KeyExchangeMethod, PeerPublicError, Secret, Status};
 
 mod primes;
+#[cfg(feature = "legacy")]
+pub(super) mod retired;
 
 use primes::{PRIME_2048, PRIME_3072, PRIME_4096, PRIME_6144, PRIME_8192};
 

@@ -1,0 +1,62 @@
+//! Ciphers and MACs that RFC 8221 and RFC 8247 retire: DES, Triple DES and HMAC-MD5.
+
+use des::{Des, TdesEde3};
+use hmac::Hmac;
+use ipsec_wire::ike::{EncrId, IntegId, PrfId};
+use md5::Md5;
+
+use super::cipher::Chained;
+use super::encr::{CBC, Encryption, Keying};
+use super::integ::{self, Integrity};
+use super::prf::{self, Prf};
+use crate::{KeyLimits, Status};
+
+pub(super) static TRIPLE_DES: Encryption = TDES;
+
+/// RFC 2451: three keys of 64 bits with their parity bits, which nobody looks at.
+const TDES: Encryption = Encryption {
+    id: EncrId::TRIPLE_DES,
+    name: "3des",
+    status: Status::ShouldNot,
+    key_lengths: &[24],
+    iv_len: 8,
+    block_len: 8,
+    limits: KeyLimits::BLOCK_64,
+    wireshark_esp: Some("TripleDES-CBC [RFC2451]"),
+    wireshark_ike: &["3DES [RFC2451]"],
+    key: Keying::Plain(Chained::<TdesEde3>::boxed),
+    ..CBC
+};
+
+/// RFC 2405.
+pub(super) static DES: Encryption = Encryption {
+    id: EncrId::DES,
+    name: "des",
+    status: Status::MustNot,
+    key_lengths: &[8],
+    wireshark_esp: Some("DES-CBC [RFC2405]"),
+    wireshark_ike: &[],
+    key: Keying::Plain(Chained::<Des>::boxed),
+    ..TDES
+};
+
+/// RFC 2403.
+pub(super) static HMAC_MD5_96: Integrity = Integrity {
+    id: IntegId::HMAC_MD5_96,
+    name: "hmac-md5-96",
+    status: Status::MustNot,
+    key_len: 16,
+    icv_len: 12,
+    wireshark_esp: Some("HMAC-MD5-96 [RFC2403]"),
+    wireshark_ike: Some("HMAC_MD5_96 [RFC2403]"),
+    key: integ::Keyed::<Hmac<Md5>>::boxed,
+};
+
+pub(super) static PRF_HMAC_MD5: Prf = Prf {
+    id: PrfId::HMAC_MD5,
+    name: "hmac-md5",
+    status: Status::MustNot,
+    output_len: 16,
+    variable_key: true,
+    key: prf::Keyed::<Hmac<Md5>>::boxed,
+};
