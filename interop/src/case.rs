@@ -1,6 +1,7 @@
 //! What a case is.
 
 use crate::driver::Ours;
+use crate::oracle::Reach;
 use crate::scenario::Scenario;
 use crate::strongswan::Settings;
 
@@ -13,6 +14,16 @@ pub(crate) struct Case {
     pub(crate) about: &'static str,
     /// What is run.
     pub(crate) kind: Kind,
+}
+
+impl Case {
+    /// The same, of which tshark can know this much.
+    pub(crate) const fn within(mut self, reach: Reach) -> Self {
+        if let Kind::Peer(scenario) = &mut self.kind {
+            scenario.reach = reach;
+        }
+        self
+    }
 }
 
 /// What is run for a case.

@@ -4,7 +4,7 @@ use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-use crate::oracle::Dissection;
+use crate::oracle::{Dissection, Reach};
 use crate::scenario::ensure;
 
 /// What the example moves through its tunnel.
@@ -30,7 +30,7 @@ pub(crate) fn run(dir: &Path) -> Result<(), String> {
     let capture = capture_in(&captures)?;
     let found = Dissection::of(&capture, &captures, "tcp")?;
     println!("  tshark, over the example's capture: {found:?}");
-    found.ensure_clean()?;
+    found.ensure_clean(Reach::ALL)?;
     let wants = |holds: bool, what: &str| ensure(holds, || format!("tshark finds no {what}: {found:?}"));
     wants(found.authentications >= 2, "two readable AUTH payloads")?;
     wants(found.identities.len() >= 2, "two readable identities")?;

@@ -12,6 +12,23 @@ pub(crate) const IKE_TABLE: &str = "ikev2_decryption_table";
 /// The other one.
 pub(crate) const ESP_TABLE: &str = "esp_sa";
 
+/// What tshark has names for, and so can decrypt or check. Our tables leave out what it has none for: ChaCha20 and
+/// Poly1305 in IKE and ESP, CCM in ESP; and CMAC and XCBC it does not compute.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Reach {
+    /// IKE messages are decrypted.
+    pub(crate) ike: bool,
+    /// ESP packets are decrypted.
+    pub(crate) esp: bool,
+    /// ICVs of ESP packets are checked.
+    pub(crate) icv: bool,
+}
+
+impl Reach {
+    /// All of it.
+    pub(crate) const ALL: Self = Reach { ike: true, esp: true, icv: true };
+}
+
 /// What tshark makes of a capture.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Dissection {
@@ -88,8 +105,8 @@ impl Dissection {
         found
     }
 
-    /// Wants everything decrypted, good and well formed.
-    pub(crate) fn ensure_clean(&self) -> Result<(), String> {
+    /// Wants everything that tshark can know decrypted, good and well formed.
+    pub(crate) fn ensure_clean(&self, reach: Reach) -> Result<(), String> {
         let mut wrong = Vec::new();
         let mut check = |holds: bool, what: &str| {
             if !holds {
@@ -97,9 +114,9 @@ impl Dissection {
             }
         };
         check(self.encrypted > 0, "there is no encrypted IKE message");
-        check(self.decrypted == self.encrypted, "not every IKE message is decrypted");
-        check(self.good_icv == self.esp, "not every ESP packet has a good ICV");
-        check(self.inner == self.esp, "not every ESP packet shows its inner packet");
+        check(self.decrypted == self.encrypted || !reach.ike, "not every IKE message is decrypted");
+        check(self.inner == self.esp || !reach.esp, "not every ESP packet shows its inner packet");
+        check(self.good_icv == self.esp || !reach.icv, "not every ESP packet has a good ICV");
         check(self.malformed == 0, "there are malformed packets");
         match wrong.is_empty() {
             true => Ok(()),
@@ -149,7 +166,7 @@ eth:ethertype:ip:udp:udpencap:_ws.malformed;;;;;;
         assert_eq!((found.encrypted, found.decrypted, found.authentications), (2, 1, 1));
         assert_eq!((found.esp, found.good_icv, found.inner, found.malformed), (2, 1, 1, 1));
         assert_eq!((found.identities.len(), found.spis.len()), (2, 2));
-        assert!(found.ensure_clean().is_err_and(|reason| reason.contains("malformed packets")));
-        assert!(Dissection::read("", "icmp").ensure_clean().is_err());
+        assert!(found.ensure_clean(Reach::ALL).is_err_and(|reason| reason.contains("malformed packets")));
+        assert!(Dissection::read("", "icmp").ensure_clean(Reach::ALL).is_err());
     }
 }

@@ -13,7 +13,7 @@ use crate::capture::{CAPTURE, Capture};
 use crate::case::{Case, Kind};
 use crate::driver::Driver;
 use crate::netns::{self, A, B, Network};
-use crate::oracle::{self, Dissection};
+use crate::oracle::Dissection;
 use crate::scenario::Bench;
 use crate::strongswan::{Charon, Vici};
 use crate::{example, harness, process};
@@ -109,13 +109,9 @@ fn run_case(case: &Case, dir: &Path) -> Result<(), String> {
                 let _peer = Charon::start(&scenario.theirs, &network.b, (B, A), dir)?;
                 run_our_side(case.name, &network, dir)?;
             }
-            // The capture is complete now. An IKE SA that never stood has left no keys.
-            let keys = fs::read_to_string(dir.join(oracle::IKE_TABLE)).unwrap_or_default();
-            if keys.is_empty() {
-                Ok(())
-            } else {
-                Dissection::of(&dir.join(CAPTURE), dir, "icmp")?.ensure_clean()
-            }
+            // The capture is complete now. An IKE SA whose peer never answered has left no encrypted message.
+            let found = Dissection::of(&dir.join(CAPTURE), dir, "icmp")?;
+            if found.encrypted == 0 { Ok(()) } else { found.ensure_clean(scenario.reach) }
         }
         Kind::Example => example::run(dir),
     }

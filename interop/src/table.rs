@@ -4,6 +4,7 @@ use ipsec::ike::CookiePolicy;
 
 use crate::case::{Case, Kind, Suites};
 use crate::driver::Ours;
+use crate::oracle::Reach;
 use crate::scenario::{
     Bench, Scenario, close, establish, fragments, hostile, liveness, loss, refuse, rekey, retry, selectors,
 };
@@ -43,7 +44,17 @@ const fn between(
     theirs: Settings,
     run: fn(&mut Bench) -> Result<(), String>,
 ) -> Case {
-    Case { name, about, kind: Kind::Peer(Scenario { ours, theirs, run }) }
+    Case { name, about, kind: Kind::Peer(Scenario { ours, theirs, reach: Reach::ALL, run }) }
+}
+
+/// A set-up with these proposals, which say themselves what it shows.
+const fn suite(
+    name: &'static str,
+    ike: &'static str,
+    esp: &'static str,
+    run: fn(&mut Bench) -> Result<(), String>,
+) -> Case {
+    same(name, ike, Suites { ike, esp }, run)
 }
 
 /// All cases, in the order they are run.
@@ -83,6 +94,19 @@ pub(crate) fn cases() -> Vec<Case> {
             establish::by_peer,
         ),
         same("initiate-cbc-sha512", "we initiate: AES-256-CBC, HMAC-SHA2-512", CBC_SHA512, establish::by_us),
+        suite("initiate-ecp384", "aes256gcm12-prfsha512-ecp384", "aes128gcm8-ecp384", establish::by_us),
+        suite("respond-ecp521", "aes128-sha512-ecp521", "aes256gcm12-ecp521", establish::by_peer),
+        suite("initiate-modp3072", "aes128-sha256-modp3072", "null-sha256", establish::by_us),
+        suite("respond-modp4096", "aes256gcm16-prfsha256-modp4096", "aes128-sha1", establish::by_peer),
+        suite("initiate-ctr", "aes128ctr-sha256-x25519", "aes128ctr-sha256", establish::by_us),
+        suite("respond-ccm", "aes256ccm8-prfsha256-x25519", "aes128ccm16", establish::by_peer)
+            .within(Reach { ike: true, esp: false, icv: false }),
+        suite("initiate-chacha20", "chacha20poly1305-prfsha256-x25519", "chacha20poly1305", establish::by_us)
+            .within(Reach { ike: false, esp: false, icv: false }),
+        suite("respond-xcbc", "aes128-aesxcbc-prfaesxcbc-x25519", "aes128-aesxcbc", establish::by_peer)
+            .within(Reach { ike: true, esp: true, icv: false }),
+        suite("initiate-cmac", "aes128-aescmac-prfaescmac-x25519", "aes128-aescmac", establish::by_us)
+            .within(Reach { ike: true, esp: true, icv: false }),
         same(
             "initiate-on-demand",
             "a packet starts the negotiation and is not lost",

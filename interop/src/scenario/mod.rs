@@ -20,6 +20,7 @@ use std::time::Instant;
 
 use crate::driver::{Child, Driver, LIMIT, Ours};
 use crate::netns::{self, A, B};
+use crate::oracle::Reach;
 use crate::process::{POLL, checked};
 use crate::strongswan::{ChildSaLine, IkeSaLine, Sas, Settings, Vici};
 
@@ -30,6 +31,8 @@ pub(crate) struct Scenario {
     pub(crate) ours: Ours,
     /// The peer's.
     pub(crate) theirs: Settings,
+    /// What tshark can know about it.
+    pub(crate) reach: Reach,
     /// What is done.
     pub(crate) run: fn(&mut Bench) -> Result<(), String>,
 }
@@ -172,16 +175,34 @@ fn same_algorithms(ours: &str, theirs: &str) -> Result<(), String> {
         let name = match token {
             "aes128gcm16" => "AES_GCM_16-128",
             "aes256gcm16" => "AES_GCM_16-256",
+            "aes256gcm12" => "AES_GCM_12-256",
+            "aes128gcm8" => "AES_GCM_8-128",
+            "aes128ccm16" => "AES_CCM_16-128",
+            "aes256ccm8" => "AES_CCM_8-256",
+            "chacha20poly1305" => "CHACHA20_POLY1305",
+            "aes128" => "AES_CBC-128",
             "aes192" => "AES_CBC-192",
             "aes256" => "AES_CBC-256",
+            "aes128ctr" => "AES_CTR-128",
+            "null" => "NULL",
+            "sha1" => "HMAC_SHA1_96",
             "sha256" => "HMAC_SHA2_256_128",
             "sha384" => "HMAC_SHA2_384_192",
             "sha512" => "HMAC_SHA2_512_256",
+            "aesxcbc" => "AES_XCBC_96",
+            "aescmac" => "AES_CMAC_96",
             "prfsha256" => "PRF_HMAC_SHA2_256",
             "prfsha384" => "PRF_HMAC_SHA2_384",
+            "prfsha512" => "PRF_HMAC_SHA2_512",
+            "prfaesxcbc" => "PRF_AES128_XCBC",
+            "prfaescmac" => "PRF_AES128_CMAC",
             "x25519" => "CURVE_25519",
             "ecp256" => "ECP_256",
+            "ecp384" => "ECP_384",
+            "ecp521" => "ECP_521",
             "modp2048" => "MODP_2048",
+            "modp3072" => "MODP_3072",
+            "modp4096" => "MODP_4096",
             other => return Err(format!("the peer's name of {other} is not known here")),
         };
         ensure(theirs.split(['/', ':']).any(|part| part == name), || {
