@@ -12,7 +12,7 @@ use alloc::vec::Vec;
 use core::fmt;
 use core::ops::Range;
 
-use ipsec_crypto::{AeadKey, CipherKey, CryptoError, MacKey, Secret};
+use ipsec_crypto::{AeadKey, CipherKey, CryptoError, IvRule, MacKey, Secret};
 use ipsec_sa::Role;
 use ipsec_wire::Limits;
 use ipsec_wire::ike::{
@@ -28,7 +28,7 @@ use crate::keys::{IkeSuite, SkKeys};
 /// Generic header, fragment number and total (RFC 7383 §2.5).
 const FRAGMENT_HEADER_LEN: usize = PAYLOAD_HEADER_LEN + 4;
 
-/// The longest nonce of a combined mode: salt and IV together.
+/// The longest nonce: salt and IV together.
 const MAX_NONCE: usize = 16;
 
 /// Both directions of one IKE SA's message protection, under one epoch of keys.
@@ -39,7 +39,7 @@ pub struct SkProtection {
     outbound: Arc<Direction>,
     inbound: Arc<Direction>,
     lengths: Lengths,
-    /// The next IV of a combined mode; `None` when all are spent.
+    /// The next IV where it is a counter: of a combined mode, and of CTR; `None` when all are spent.
     counter: Option<u64>,
 }
 
@@ -52,7 +52,7 @@ struct Lengths {
 
 enum Direction {
     Combined { key: Box<dyn AeadKey>, salt: Secret },
-    Plain { cipher: Box<dyn CipherKey>, mac: Box<dyn MacKey> },
+    Plain { cipher: Box<dyn CipherKey>, salt: Secret, iv_rule: IvRule, mac: Box<dyn MacKey> },
 }
 
 /// A message that was opened in place.
@@ -254,9 +254,16 @@ impl SkProtection {
                 let mut nonce = [0; MAX_NONCE];
                 key.seal(join_nonce(&mut nonce, salt, iv)?, head, text, icv)
             }
-            Direction::Plain { cipher, mac } => {
-                rng.fill_bytes(iv);
-                cipher.encrypt(iv, text)?;
+            Direction::Plain { cipher, salt, iv_rule, mac } => {
+                if *iv_rule == IvRule::Unique {
+                    let count = self.counter.ok_or(CryptoError::Unsupported)?;
+                    self.counter = count.checked_add(1);
+                    iv.copy_from_slice(&count.to_be_bytes());
+                } else {
+                    rng.fill_bytes(iv);
+                }
+                let mut nonce = [0; MAX_NONCE];
+                cipher.encrypt(join_nonce(&mut nonce, salt, iv)?, text)?;
                 mac.sign(&[head, iv, text], icv)
             }
         }
@@ -307,9 +314,10 @@ impl SkProtection {
                 let mut nonce = [0; MAX_NONCE];
                 key.open(join_nonce(&mut nonce, salt, iv)?, head, text, icv)?;
             }
-            Direction::Plain { cipher, mac } => {
+            Direction::Plain { cipher, salt, mac, .. } => {
                 mac.verify(&[head, iv, text], icv)?;
-                cipher.decrypt(iv, text)?;
+                let mut nonce = [0; MAX_NONCE];
+                cipher.decrypt(join_nonce(&mut nonce, salt, iv)?, text)?;
             }
         }
         // RFC 7296 §3.14: any padding octets, any length that fits.
@@ -334,19 +342,21 @@ impl Direction {
         if salt.len() != suite.encr.salt_len() {
             return Err(wrong);
         }
+        let iv_rule = suite.encr.iv_rule();
+        // RFC 5282 §3.1, RFC 5930 §2.1: the IV is eight octets, which is what a counter fills.
+        if (suite.encr.is_aead() || iv_rule == IvRule::Unique) && suite.encr.iv_len() != 8 {
+            return Err(CryptoError::Unsupported);
+        }
         if suite.encr.is_aead() {
-            // RFC 5282 §3.1: the IV is eight octets, which is what a counter fills.
-            if suite.encr.iv_len() != 8 {
-                return Err(CryptoError::Unsupported);
-            }
             return Ok(Self::Combined { key: suite.encr.aead_key(key.expose())?, salt });
         }
         let integ = suite.integ.ok_or(CryptoError::Unsupported)?;
-        Ok(Self::Plain { cipher: suite.encr.cipher_key(key.expose())?, mac: integ.mac_key(sk_a.expose())? })
+        let (cipher, mac) = (suite.encr.cipher_key(key.expose())?, integ.mac_key(sk_a.expose())?);
+        Ok(Self::Plain { cipher, salt, iv_rule, mac })
     }
 }
 
-/// Salt, then IV (RFC 5282 §4).
+/// Salt, then IV (RFC 5282 §4, RFC 5930 §2.2); the IV alone where there is no salt.
 fn join_nonce<'a>(nonce: &'a mut [u8; MAX_NONCE], salt: &Secret, iv: &[u8]) -> Result<&'a [u8], CryptoError> {
     let len = salt.len() + iv.len();
     let wrong = CryptoError::NonceLength { actual: len, expected: MAX_NONCE };
@@ -375,7 +385,7 @@ mod tests {
     use rand_chacha::rand_core::SeedableRng;
 
     use super::*;
-    use crate::testdata::{Recording, cbc_suite, gcm_suite};
+    use crate::testdata::{Recording, cbc_suite, ctr_suite, gcm_suite};
 
     fn names(chain: &PayloadChain<'_>) -> Vec<alloc::string::String> {
         chain.payloads().map(|payload| payload.payload_type.to_string()).collect()
@@ -455,7 +465,7 @@ mod tests {
     #[test]
     fn what_is_sealed_opens_at_the_other_side_alone() {
         let rng = &mut ChaCha20Rng::seed_from_u64(1);
-        for suite in [cbc_suite(), gcm_suite()] {
+        for suite in [cbc_suite(), ctr_suite(), gcm_suite()] {
             let (mut initiator, responder) = pair(&suite);
             for len in 0..70 {
                 let inner = notify(len);
@@ -520,7 +530,7 @@ mod tests {
     #[test]
     fn ivs_do_not_repeat() {
         let rng = &mut ChaCha20Rng::seed_from_u64(4);
-        for suite in [cbc_suite(), gcm_suite()] {
+        for suite in [cbc_suite(), ctr_suite(), gcm_suite()] {
             let (mut initiator, _) = pair(&suite);
             let mut seen = alloc::collections::BTreeSet::new();
             for _ in 0..300 {
@@ -529,11 +539,13 @@ mod tests {
                 assert!(seen.insert(sealed[at..at + suite.encr.iv_len()].to_vec()));
             }
         }
-        let (mut initiator, responder) = pair(&gcm_suite());
-        initiator.counter = Some(u64::MAX);
-        let mut last = initiator.seal(builder(), &[], rng).unwrap();
-        assert!(responder.open(&mut last).is_ok());
-        assert_eq!(initiator.seal(builder(), &[], rng), Err(CryptoError::Unsupported));
+        for suite in [ctr_suite(), gcm_suite()] {
+            let (mut initiator, responder) = pair(&suite);
+            initiator.counter = Some(u64::MAX);
+            let mut last = initiator.seal(builder(), &[], rng).unwrap();
+            assert!(responder.open(&mut last).is_ok());
+            assert_eq!(initiator.seal(builder(), &[], rng), Err(CryptoError::Unsupported));
+        }
     }
 
     /// RFC 7296 §3.14: the recipient takes any padding whose length fits.
@@ -590,7 +602,7 @@ mod tests {
                 let mut nonce = [0; MAX_NONCE];
                 key.seal(join_nonce(&mut nonce, salt, iv).unwrap(), head, data, icv).unwrap();
             }
-            Direction::Plain { cipher, mac } => {
+            Direction::Plain { cipher, mac, .. } => {
                 rng.fill_bytes(iv);
                 cipher.encrypt(iv, data).unwrap();
                 mac.sign(&[head, iv, data], icv).unwrap();

@@ -96,6 +96,11 @@ pub(crate) fn cbc_suite() -> IkeSuite {
     }
 }
 
+pub(crate) fn ctr_suite() -> IkeSuite {
+    let encr = rustcrypto::provider().encr(EncrId::AES_CTR).unwrap();
+    IkeSuite { encr, ..cbc_suite() }
+}
+
 pub(crate) fn gcm_suite() -> IkeSuite {
     let provider = rustcrypto::provider();
     IkeSuite {

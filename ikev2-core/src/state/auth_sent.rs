@@ -172,6 +172,8 @@ impl AuthSent {
             let outcome = self.init.on_init_response(cx, common, &message);
             return Step { next: State::AuthSent(self), outcome };
         }
+        // What does not open is left unspecified, and may yet open for the next candidate.
+        let original = (self.candidates.len() > 1).then(|| message.data.to_vec());
         let (mut known, mut expected, mut opened) = (false, false, None);
         for (index, candidate) in self.candidates.iter_mut().enumerate() {
             if candidate.channel.spi_r != spi_r {
@@ -186,7 +188,10 @@ impl AuthSent {
                 continue;
             }
             expected = true;
-            // Candidates may share an SPI: the one whose keys fit is meant. A message that does not open is unchanged.
+            if let Some(original) = &original {
+                message.data.copy_from_slice(original);
+            }
+            // Candidates may share an SPI: the one whose keys fit is meant.
             match candidate.channel.open(&header, message.data) {
                 Some(Inner::Whole { first, octets, offset }) => {
                     opened = Some((index, first, octets.into_owned(), offset));
