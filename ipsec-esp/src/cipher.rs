@@ -4,9 +4,9 @@ use alloc::boxed::Box;
 use core::fmt;
 
 use ipsec_crypto::{
-    AeadKey, CipherKey, CryptoError, CryptoProvider, EncryptionAlgorithm, IvRule, MacKey, Secret,
+    AeadKey, CipherKey, CryptoError, CryptoProvider, EncryptionAlgorithm, IvRule, KeyLimits, MacKey, Secret,
 };
-use ipsec_sa::{SaParams, SecurityProtocol};
+use ipsec_sa::{Lifetimes, SaParams, SecurityProtocol};
 use ipsec_wire::ike::{EncrId, SnId};
 use rand_core::CryptoRng;
 
@@ -63,6 +63,17 @@ fn encryption_row(
         Some(EncrId::NULL) => Ok(None),
         Some(id) => provider.encr(id).map(Some).ok_or(SaError::UnknownEncryption(id)),
     }
+}
+
+/// The lifetimes of an SA under the limits that its cipher sets for one key: what [`crate::EspOutbound`] and
+/// [`crate::EspInbound`] refuse to go past, and when a replacement is due before that.
+#[must_use]
+pub fn lifetimes(params: &SaParams, provider: &CryptoProvider) -> Lifetimes {
+    let limits = match params.algorithms.encr {
+        Some(id) if id != EncrId::NULL => provider.encr(id).map_or(KeyLimits::NONE, |row| row.limits()),
+        _ => KeyLimits::NONE,
+    };
+    params.lifetimes.capped(limits.packets, limits.octets)
 }
 
 impl Lengths {

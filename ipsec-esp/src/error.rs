@@ -47,6 +47,9 @@ pub enum SaError {
     /// An outer header of this kind is not written for this mode or encapsulation.
     #[error("outer header does not go with the mode or encapsulation")]
     OuterHeader,
+    /// Selectors of a BEET SA that are not one address on either side (RFC 7402 appendix B.1.2).
+    #[error("BEET mode needs one inner address on either side")]
+    BeetAddresses,
     /// The algorithm refused.
     #[error(transparent)]
     Crypto(#[from] CryptoError),
@@ -74,6 +77,20 @@ pub enum SealError {
     /// number was spent.
     #[error("payload is not an IP packet of the announced version")]
     Inner,
+    /// A fragment in transport or BEET mode, which are for whole packets (RFC 4303 §3.3.4). No sequence number was spent.
+    #[error("packet is a fragment")]
+    Fragment,
+    /// Options or extension headers in front of ESP, and no IP header is written that could carry them. No sequence
+    /// number was spent.
+    #[error("packet has options or extension headers that cannot go along")]
+    Headers,
+    /// The packet's addresses are not the SA's. No sequence number was spent.
+    #[error("addresses of the packet are not those of the SA")]
+    Address,
+    /// TFC padding that the peer does not take, behind a payload that does not know its own length, or shorter than the
+    /// payload (RFC 4303 §2.7). No sequence number was spent.
+    #[error("no TFC padding for this payload")]
+    Tfc,
     /// All sequence numbers are used up (RFC 4303 §3.3.3).
     #[error("sequence numbers of the SA are used up")]
     Exhausted,
@@ -95,6 +112,12 @@ pub enum OpenError {
     /// Too short for header, IV, trailer and ICV, or not whole blocks of the cipher.
     #[error("packet is cut off")]
     Truncated,
+    /// No IP header, none that ESP follows, or one that cannot be put in front of the payload.
+    #[error("no IP packet with ESP")]
+    Header,
+    /// A fragment: ESP is for whole packets (RFC 4303 §3.4.1).
+    #[error("packet is a fragment")]
+    Fragment,
     /// The sequence number was accepted before (RFC 4303 §3.4.3).
     #[error("sequence number seen before")]
     Replay,
@@ -113,6 +136,10 @@ pub enum OpenError {
     /// In tunnel mode: the inner header is not one, or announces more octets than there are. The packet was authentic.
     #[error("inner packet is malformed")]
     Inner,
+    /// Congestion was signalled on an inner packet whose transport does not know the signal (RFC 6040 §4.2). The packet
+    /// was authentic.
+    #[error("congestion experienced by a packet that is not ECN-capable")]
+    Congestion,
     /// The hard lifetime in octets or packets is used up.
     #[error("hard lifetime of the SA is used up")]
     Lifetime,

@@ -1,13 +1,18 @@
 //! Inbound ESP processing (RFC 4303 §3.4): the number is checked, the packet verified, then the number accepted, and
 //! only then is anything inside looked at.
 
+use alloc::boxed::Box;
 use core::ops::Range;
 
 use ipsec_crypto::CryptoProvider;
 use ipsec_sa::{Direction, Meter, Mode, ReplayError, ReplayWindow, SaParams};
+use ipsec_wire::ike::SnId;
 use ipsec_wire::{IpProtocol, Spi};
 
+use crate::cipher::lifetimes;
+use crate::packet::Rebuild;
 use crate::padding;
+use crate::resync::{Resync, ResyncPolicy};
 use crate::transform::{EspTransform, Plaintext};
 use crate::{OpenError, SaError};
 use ipsec_sa::tunnel::inner_len;
@@ -22,6 +27,9 @@ pub struct EspInbound {
     aggfrag: bool,
     meter: Meter,
     stats: InboundStats,
+    /// In BEET mode and behind a translator only.
+    rebuild: Option<Box<Rebuild>>,
+    resync: Option<Box<Resync>>,
 }
 
 /// A packet that was opened.
@@ -65,6 +73,14 @@ pub struct InboundStats {
     pub expired: u64,
     /// Dummy packets.
     pub dummies: u64,
+    /// Fragments.
+    pub fragments: u64,
+    /// No IP packet with ESP.
+    pub bad_headers: u64,
+    /// Dropped for congestion that the inner packet's transport does not know.
+    pub congestion: u64,
+    /// Numbers tried in a subspace further ahead than the window tells ([`ResyncPolicy`]).
+    pub resync_tried: u64,
 }
 
 impl EspInbound {
@@ -76,14 +92,26 @@ impl EspInbound {
         if params.direction != Direction::Inbound {
             return Err(SaError::Direction);
         }
+        let transform = EspTransform::for_opening(params, provider)?;
+        // Where numbers may repeat there is nothing to compare (RFC 9827).
+        let window = if params.sequence == SnId::UNSPECIFIED_32 { 0 } else { params.replay_window };
         Ok(Self {
-            transform: EspTransform::for_opening(params, provider)?,
-            window: ReplayWindow::new(params.replay_window).with_floor(params.sequence_floor),
+            transform,
+            window: ReplayWindow::new(window).with_floor(params.sequence_floor),
             ipcomp: params.ipcomp.is_some(),
             aggfrag: params.aggfrag,
-            meter: Meter::new(&params.lifetimes.hard),
+            meter: Meter::new(&lifetimes(params, provider).hard),
             stats: InboundStats::default(),
+            rebuild: Rebuild::new(params)?.map(Box::new),
+            resync: None,
         })
+    }
+
+    /// Lets an SA with 64-bit numbers find its peer again that has gone ahead by more than 2^32 packets.
+    #[must_use]
+    pub fn with_resync(mut self, policy: ResyncPolicy) -> Self {
+        self.resync = self.transform.is_esn().then(|| Box::new(Resync::new(policy)));
+        self
     }
 
     /// Opens a packet in place. `packet` starts at the SPI and ends with the ICV.
@@ -108,10 +136,20 @@ impl EspInbound {
             [_, _, _, _, a, b, c, d, ..] => u32::from_be_bytes([*a, *b, *c, *d]),
             _ => return Err(OpenError::Truncated),
         };
-        let seq = if self.transform.is_esn() { self.window.infer(low) } else { u64::from(low) };
+        let mut seq = if self.transform.is_esn() { self.window.infer(low) } else { u64::from(low) };
+        if let Some(resync) = &mut self.resync
+            && let Some(further) = resync.candidate(seq)
+        {
+            self.stats.resync_tried += 1;
+            seq = further;
+        }
         self.window.check(seq).map_err(replay_error)?;
         self.meter.check(0).map_err(|_| OpenError::Lifetime)?;
-        let Plaintext { start, end } = self.transform.open(seq, packet)?;
+        let opened = self.transform.open(seq, packet);
+        if let Some(resync) = &mut self.resync {
+            resync.tell(&opened);
+        }
+        let Plaintext { start, end } = opened?;
         self.window.accept(seq).map_err(replay_error)?;
 
         let plaintext = packet.get(start..end).ok_or(OpenError::Truncated)?;
@@ -137,7 +175,7 @@ impl EspInbound {
     }
 
     #[cold]
-    fn count(&mut self, error: OpenError) {
+    pub(crate) fn count(&mut self, error: OpenError) {
         let counter = match error {
             OpenError::Truncated => &mut self.stats.truncated,
             OpenError::Replay => &mut self.stats.replayed,
@@ -147,8 +185,15 @@ impl EspInbound {
             OpenError::NextHeader => &mut self.stats.bad_next_header,
             OpenError::Inner => &mut self.stats.bad_inner,
             OpenError::Lifetime => &mut self.stats.expired,
+            OpenError::Fragment => &mut self.stats.fragments,
+            OpenError::Header => &mut self.stats.bad_headers,
+            OpenError::Congestion => &mut self.stats.congestion,
         };
         *counter += 1;
+    }
+
+    pub(crate) fn rebuild(&self) -> Rebuild {
+        self.rebuild.as_deref().copied().unwrap_or_default()
     }
 
     /// The SPI that its packets carry.
@@ -163,7 +208,7 @@ impl EspInbound {
         &self.transform
     }
 
-    /// The replay window; of size 0 where protection is off.
+    /// The replay window; of size 0 where protection is off, as it always is with unspecified numbers (RFC 9827).
     #[must_use]
     pub const fn window(&self) -> &ReplayWindow {
         &self.window

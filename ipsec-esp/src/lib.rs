@@ -45,17 +45,23 @@ extern crate alloc;
 mod batch;
 mod cipher;
 mod error;
+mod headers;
 mod inbound;
 mod outbound;
+mod packet;
 mod padding;
 pub mod pmtu;
+mod resync;
 mod template;
 mod transform;
 
-pub use batch::{SealJob, seal_batch};
+pub use batch::{OpenJob, SealJob, open_batch, seal_batch};
+pub use cipher::lifetimes;
 pub use error::{OpenError, SaError, SealError};
 pub use inbound::{EspInbound, InboundStats, Opened};
 pub use outbound::{EspOutbound, OutboundStats};
+pub use packet::OpenedPacket;
+pub use resync::ResyncPolicy;
 pub use template::OuterHeader;
 pub use transform::{EspTransform, Room};
 

@@ -1,12 +1,16 @@
 //! Outbound ESP processing (RFC 4303 §3.3).
 
+use alloc::boxed::Box;
 use core::ops::Range;
 
+use bytes::{BufMut, BytesMut};
 use ipsec_crypto::CryptoProvider;
 use ipsec_sa::{Meter, Outer, ReservedSeq, SaParams, SequenceCounter};
 use ipsec_wire::IpProtocol;
 use rand_core::CryptoRng;
 
+use crate::cipher::lifetimes;
+use crate::packet::BeetAddresses;
 use crate::transform::{EspTransform, Room};
 use crate::{OuterHeader, SaError, SealError};
 
@@ -17,6 +21,9 @@ pub struct EspOutbound {
     counter: SequenceCounter,
     meter: Meter,
     stats: OutboundStats,
+    /// In BEET mode only.
+    beet: Option<Box<BeetAddresses>>,
+    tfc: bool,
 }
 
 /// What happened to packets to be sent.
@@ -42,11 +49,14 @@ impl EspOutbound {
         outer: OuterHeader,
         rng: &mut dyn CryptoRng,
     ) -> Result<Self, SaError> {
+        let transform = EspTransform::new(params, provider, outer, rng)?;
         Ok(Self {
-            transform: EspTransform::new(params, provider, outer, rng)?,
+            transform,
             counter: SequenceCounter::new(params.sequence, params.sequence_floor),
-            meter: Meter::new(&params.lifetimes.hard),
+            meter: Meter::new(&lifetimes(params, provider).hard),
             stats: OutboundStats::default(),
+            beet: BeetAddresses::new(params)?.map(Box::new),
+            tfc: params.tfc,
         })
     }
 
@@ -67,6 +77,74 @@ impl EspOutbound {
     ) -> Result<Range<usize>, SealError> {
         let seq = self.admit(buf, &payload, next)?;
         self.transform.seal_admitted(&seq, None, buf, payload, next)
+    }
+
+    /// Seals the payload with zeros behind it up to `len` octets, which hide its length (TFC padding, RFC 4303 §2.7).
+    ///
+    /// # Errors
+    /// [`SealError::Tfc`], and as [`EspOutbound::seal_in_place`].
+    pub fn seal_padded(
+        &mut self,
+        buf: &mut [u8],
+        payload: Range<usize>,
+        next: IpProtocol,
+        len: usize,
+    ) -> Result<Range<usize>, SealError> {
+        // The receiver finds the payload's end by the payload's own length.
+        let known = matches!(next, IpProtocol::IPV4 | IpProtocol::IPV6 | IpProtocol::UDP);
+        if !self.tfc || !known || len < payload.len() {
+            self.count_refused();
+            return Err(SealError::Tfc);
+        }
+        let padded = payload.start..payload.start.saturating_add(len);
+        if let Err(error) = self.transform.check(buf.len(), &padded) {
+            self.count_refused();
+            return Err(error);
+        }
+        if let Some(padding) = buf.get_mut(payload.end..padded.end) {
+            padding.fill(0);
+        }
+        self.seal_in_place(buf, padded, next)
+    }
+
+    /// Seals a dummy packet, which the receiver drops without a word (RFC 4303 §2.6). Its payload is what lies in the
+    /// buffer; nobody looks at it.
+    ///
+    /// # Errors
+    /// [`SealError`].
+    pub fn seal_dummy(&mut self, buf: &mut [u8], payload: Range<usize>) -> Result<Range<usize>, SealError> {
+        self.seal_in_place(buf, payload, IpProtocol::NO_NEXT_HEADER)
+    }
+
+    /// Appends the sealed payload to `out`: a convenience that copies the payload once.
+    ///
+    /// # Errors
+    /// [`SealError`], and `out` is as it was.
+    pub fn seal_to(&mut self, payload: &[u8], next: IpProtocol, out: &mut BytesMut) -> Result<(), SealError> {
+        let Room { head, tail } = self.room(payload.len());
+        let start = out.len();
+        out.reserve(head + payload.len() + tail);
+        out.put_bytes(0, head);
+        out.put_slice(payload);
+        out.put_bytes(0, tail);
+        let at = start + head..start + head + payload.len();
+        // The room is exact: the packet fills it.
+        match self.seal_in_place(out, at, next) {
+            Ok(_) => Ok(()),
+            Err(error) => {
+                out.truncate(start);
+                Err(error)
+            }
+        }
+    }
+
+    pub(crate) fn beet(&self) -> Option<BeetAddresses> {
+        self.beet.as_deref().copied()
+    }
+
+    #[cold]
+    pub(crate) fn count_refused(&mut self) {
+        self.stats.refused += 1;
     }
 
     /// Takes a sequence number for a packet that is known to fit, and counts it. It is spent by

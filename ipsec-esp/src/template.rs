@@ -17,7 +17,8 @@ pub enum OuterHeader {
     None,
     /// UDP, for an SA that is encapsulated in it.
     Udp,
-    /// IP, and UDP behind it where the SA is encapsulated in it. Tunnel mode only.
+    /// IP, and UDP behind it where the SA is encapsulated in it. In transport and BEET mode the IP header comes from the
+    /// packet ([`crate::EspOutbound::seal_packet`]); a payload sealed alone gets UDP at most.
     Ip,
 }
 
@@ -39,6 +40,9 @@ pub(crate) struct Template {
     /// and UDP header (RFC 8200 §8.1).
     sum: u32,
     policy: HeaderPolicy,
+    mode: Mode,
+    local: IpAddr,
+    remote: IpAddr,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -55,12 +59,22 @@ impl Template {
 
     /// The same kind of header with other addresses or encapsulation.
     pub(crate) fn updated(&self, outer: &Outer) -> Result<Self, SaError> {
-        Self::build(outer, self.policy, Mode::Tunnel, self.kind)
+        Self::build(outer, self.policy, self.mode, self.kind)
     }
 
     fn build(outer: &Outer, policy: HeaderPolicy, mode: Mode, kind: OuterHeader) -> Result<Self, SaError> {
-        let mut template =
-            Self { kind, octets: [0; MAX_LEN], ip: Ip::None, udp: false, len: 0, sum: 0, policy };
+        let mut template = Self {
+            kind,
+            octets: [0; MAX_LEN],
+            ip: Ip::None,
+            udp: false,
+            len: 0,
+            sum: 0,
+            policy,
+            mode,
+            local: outer.local,
+            remote: outer.remote,
+        };
         if outer.local.is_ipv4() != outer.remote.is_ipv4() {
             return Err(SaError::MixedFamilies);
         }
@@ -71,10 +85,7 @@ impl Template {
             _ => return Err(SaError::OuterHeader),
         };
         let mut writer = Writer { octets: &mut template.octets, len: 0 };
-        if kind == OuterHeader::Ip {
-            if mode != Mode::Tunnel {
-                return Err(SaError::OuterHeader);
-            }
+        if kind == OuterHeader::Ip && mode == Mode::Tunnel {
             let protocol = if ports.is_some() { IpProtocol::UDP } else { IpProtocol::ESP };
             match (outer.local, outer.remote) {
                 (IpAddr::V4(local), IpAddr::V4(remote)) => {
@@ -118,6 +129,20 @@ impl Template {
     #[inline]
     pub(crate) const fn len(&self) -> usize {
         self.len as usize
+    }
+
+    /// Whether a whole IP packet is to result.
+    pub(crate) fn writes_ip(&self) -> bool {
+        self.kind == OuterHeader::Ip
+    }
+
+    pub(crate) const fn is_udp(&self) -> bool {
+        self.udp
+    }
+
+    /// Our address and the peer's.
+    pub(crate) const fn addresses(&self) -> (IpAddr, IpAddr) {
+        (self.local, self.remote)
     }
 
     pub(crate) const fn policy(&self) -> &HeaderPolicy {

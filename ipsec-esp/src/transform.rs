@@ -2,6 +2,7 @@
 //! so that one SA can be shared, and takes sequence numbers as values that are spent.
 
 use core::fmt;
+use core::net::IpAddr;
 use core::ops::Range;
 
 use ipsec_crypto::CryptoProvider;
@@ -97,10 +98,25 @@ impl EspTransform {
         self.esn
     }
 
-    /// Tunnel or transport.
+    /// Tunnel, transport or BEET.
     #[must_use]
     pub const fn mode(&self) -> Mode {
         self.mode
+    }
+
+    /// Whether the sealing half makes whole IP packets.
+    pub(crate) fn writes_header(&self) -> bool {
+        self.template.writes_ip()
+    }
+
+    /// Whether the sealing half puts UDP in front.
+    pub(crate) const fn is_udp(&self) -> bool {
+        self.template.is_udp()
+    }
+
+    /// The outer addresses: ours and the peer's.
+    pub(crate) const fn addresses(&self) -> (IpAddr, IpAddr) {
+        self.template.addresses()
     }
 
     /// The room that a payload of `payload` octets needs around it.

@@ -417,7 +417,9 @@ fn parameters_that_make_no_sa_are_refused() {
     assert_eq!(outbound(&good(), OuterHeader::None), SaError::Direction);
     let p = params(&SUITES[0], Direction::Outbound);
     assert_eq!(outbound(&p, OuterHeader::Udp), SaError::OuterHeader);
-    assert_eq!(outbound(&p.with_mode(Mode::Transport), OuterHeader::Ip), SaError::OuterHeader);
+    let mut p = params(&SUITES[0], Direction::Outbound);
+    p.outer.encapsulation = Encapsulation::Tcp { connection: 1 };
+    assert_eq!(outbound(&p, OuterHeader::Ip), SaError::OuterHeader);
     let mut p = params(&SUITES[0], Direction::Outbound);
     p.protocol = ipsec_sa::SecurityProtocol::Ah;
     assert_eq!(outbound(&p, OuterHeader::None), SaError::NotEsp);

@@ -5,7 +5,9 @@
 
 extern crate alloc;
 
+mod classify;
 mod flow;
+mod flow_cache;
 mod lifetime;
 mod params;
 mod replay;

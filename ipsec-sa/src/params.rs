@@ -166,6 +166,25 @@ pub struct Lifetimes {
     pub hard: Lifetime,
 }
 
+impl Lifetimes {
+    /// The same with hard limits of at most `packets` and `octets`, as a cipher asks for; `u64::MAX` asks for none. A
+    /// replacement is then due at seven eighths of them.
+    #[must_use]
+    pub fn capped(mut self, packets: u64, octets: u64) -> Self {
+        let cap = |limit: &mut Option<u64>, most: u64| {
+            if most != u64::MAX {
+                *limit = Some(limit.map_or(most, |limit| limit.min(most)));
+            }
+        };
+        cap(&mut self.hard.packets, packets);
+        cap(&mut self.hard.octets, octets);
+        let soft = |most: u64| if most == u64::MAX { most } else { most / 8 * 7 };
+        cap(&mut self.soft.packets, soft(packets));
+        cap(&mut self.soft.octets, soft(octets));
+        self
+    }
+}
+
 /// IPComp's two numbers (RFC 3173 §4).
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct IpCompCpis {
@@ -178,9 +197,9 @@ pub struct IpCompCpis {
 /// The addresses before translation, for transport mode behind NAT (RFC 7296 §2.23.1).
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct NatOriginalAddresses {
-    /// Ours as the peer sees it, before translation.
+    /// Ours as the peer sees it: the destination that it writes.
     pub local: IpAddr,
-    /// The peer's as it knows itself.
+    /// The peer's as it knows itself: the source that it writes.
     pub remote: IpAddr,
 }
 
@@ -334,6 +353,13 @@ impl SaParams {
     #[must_use]
     pub fn with_lifetimes(mut self, lifetimes: Lifetimes) -> Self {
         self.lifetimes = lifetimes;
+        self
+    }
+
+    /// Sets the addresses before translation, for transport mode behind NAT.
+    #[must_use]
+    pub fn with_nat_original(mut self, addresses: NatOriginalAddresses) -> Self {
+        self.nat_original = Some(addresses);
         self
     }
 

@@ -28,10 +28,14 @@ pub struct SequenceExhausted;
 
 impl SequenceCounter {
     /// A counter whose first number is `floor + 1`, with 64-bit numbers for [`SnId::SEQUENTIAL_64`] and 32-bit ones
-    /// for all else. A new SA asks for its replacement when seven eighths of the numbers are gone.
+    /// for all else. For [`SnId::UNSPECIFIED_32`] (RFC 9827) it counts on in 64 bits too, of which the wire shows the
+    /// low half: what is made from the whole number stays unique when that comes round. A new SA asks for its replacement when seven eighths of the numbers are gone.
     #[must_use]
     pub fn new(kind: SnId, floor: u64) -> Self {
-        let limit = if kind == SnId::SEQUENTIAL_64 { u64::MAX } else { u64::from(u32::MAX) };
+        let limit = match kind {
+            SnId::SEQUENTIAL_64 | SnId::UNSPECIFIED_32 => u64::MAX,
+            _ => u64::from(u32::MAX),
+        };
         Self { last: floor.min(limit), limit, soft: limit / 8 * 7 }
     }
 

@@ -5,6 +5,8 @@ use alloc::vec::Vec;
 
 use thiserror::Error;
 
+use crate::classify::Classifier;
+use crate::flow_cache::FlowCache;
 use crate::{Direction, Flow, InterfaceId, Mode, PolicyId, SecurityProtocol, TrafficSelector};
 
 /// What happens to a packet that matches.
@@ -142,7 +144,17 @@ pub enum PolicyError {
 pub struct SecurityPolicyDatabase {
     policies: Vec<Policy>,
     revision: u64,
+    /// `None` since the last change.
+    classifier: Option<Classifier>,
+    cache: FlowCache,
+    /// Look-ups since the last change that were scans.
+    scans: usize,
 }
+
+/// So few policies are scanned sooner than searched.
+const FEW: usize = 16;
+/// So many scans after a change go before the policies are compiled, so that changes in a row cost no more than they must.
+const SCANS: usize = 64;
 
 impl SecurityPolicyDatabase {
     /// No policy: everything is discarded.
@@ -171,7 +183,7 @@ impl SecurityPolicyDatabase {
     /// Takes a policy out.
     pub fn remove(&mut self, id: PolicyId) -> Option<Policy> {
         let index = self.policies.iter().position(|known| known.id == id)?;
-        self.revision += 1;
+        self.changed();
         Some(self.policies.remove(index))
     }
 
@@ -184,14 +196,67 @@ impl SecurityPolicyDatabase {
     /// The policy that decides about a packet that is to leave; `None` discards it (RFC 4301 §5.1).
     #[must_use]
     pub fn outbound(&self, flow: &Flow) -> Option<&Policy> {
-        self.policies.iter().find(|policy| policy.matches(Direction::Outbound, flow))
+        self.find(Direction::Outbound, flow)
     }
 
     /// The policy that decides about a packet that came in clear; `None`, like PROTECT, discards it
     /// (RFC 4301 §5.2).
     #[must_use]
     pub fn inbound(&self, flow: &Flow) -> Option<&Policy> {
-        self.policies.iter().find(|policy| policy.matches(Direction::Inbound, flow))
+        self.find(Direction::Inbound, flow)
+    }
+
+    /// As [`SecurityPolicyDatabase::outbound`] and [`SecurityPolicyDatabase::inbound`], with a cache of flows in front
+    /// that a change of the policies empties. Policies are compiled here when scans would cost more; that takes about a
+    /// microsecond for each of them and step of the search, which [`SecurityPolicyDatabase::compile`] can take ahead.
+    #[inline]
+    pub fn lookup(&mut self, direction: Direction, flow: &Flow) -> Option<&Policy> {
+        let place = match self.cache.find(direction, flow) {
+            Some(place) => place,
+            None => self.decide(direction, flow),
+        };
+        self.policies.get(place? as usize)
+    }
+
+    /// Makes searching fast now instead of in some look-up to come.
+    pub fn compile(&mut self) {
+        if self.classifier.is_none() {
+            self.classifier = Some(Classifier::new(&self.policies));
+        }
+    }
+
+    fn decide(&mut self, direction: Direction, flow: &Flow) -> Option<u32> {
+        if self.classifier.is_none() && self.policies.len() > FEW {
+            self.scans += 1;
+            if self.scans > SCANS {
+                self.compile();
+            }
+        }
+        let place = self.place(direction, flow);
+        self.cache.remember(direction, flow, place);
+        place
+    }
+
+    fn find(&self, direction: Direction, flow: &Flow) -> Option<&Policy> {
+        self.policies.get(self.place(direction, flow)? as usize)
+    }
+
+    fn place(&self, direction: Direction, flow: &Flow) -> Option<u32> {
+        match &self.classifier {
+            Some(classifier) => classifier.find(&self.policies, direction, flow),
+            None => {
+                let place = self.policies.iter().position(|policy| policy.matches(direction, flow));
+                place.and_then(|place| u32::try_from(place).ok())
+            }
+        }
+    }
+
+    /// Nothing that was decided before counts any more.
+    fn changed(&mut self) {
+        self.revision += 1;
+        self.classifier = None;
+        self.cache.clear();
+        self.scans = 0;
     }
 
     /// All policies in their order.
@@ -222,7 +287,7 @@ impl SecurityPolicyDatabase {
             return Err(PolicyError::DuplicateId);
         }
         self.policies.insert(index.min(self.policies.len()), policy);
-        self.revision += 1;
+        self.changed();
         Ok(())
     }
 }
@@ -312,6 +377,69 @@ mod tests {
                         .map(|policy| policy.id.0 as usize),
                     expected
                 );
+            }
+        }
+
+        #[test]
+        fn compiled_and_cached_policies_decide_as_a_scan_does(
+            entries in proptest::collection::vec(
+                (any::<[u8; 4]>(), any::<[u8; 4]>(), 0usize..6, 0usize..6, 0usize..6, 0u8..12), 0..80),
+            packets in proptest::collection::vec(
+                (any::<[u8; 2]>(), 0usize..6, proptest::option::of(0u16..4), proptest::option::of(0u16..4)), 1..60),
+            removed in any::<u8>(),
+        ) {
+            const PROTOCOLS: [u8; 6] = [0, 6, 17, 1, 58, 135];
+            let ports = [0..=65535, 65535..=0, 0..=1, 2..=2, 1..=3, 65535..=65535];
+            let address = |v4: bool, last: u8| match v4 {
+                true => IpAddr::from([10, 0, 0, last % 16]),
+                false => IpAddr::from([0, 0, 0, 0, 0, 0, 0, u16::from(last % 16)]),
+            };
+            let selector = |v4: bool, ends: [u8; 2], protocol: usize, port: usize| {
+                let (start, end) = (address(v4, ends[0]), address(v4, ends[1]));
+                let ports = ports[port].clone();
+                TrafficSelector::new(PROTOCOLS[protocol], ports, start.min(end), start.max(end)).unwrap()
+            };
+            let mut spd = SecurityPolicyDatabase::new();
+            for (number, (local, remote, protocol, one, two, kind)) in (0..).zip(&entries) {
+                let (v4, both) = (kind & 1 == 0, kind & 2 != 0);
+                let mut locals = vec![selector(v4, [local[0], local[1]], *protocol, *one)];
+                let mut remotes = vec![selector(v4, [remote[0], remote[1]], *protocol, *two)];
+                if both {
+                    locals.push(selector(!v4, [local[2], local[3]], 0, *two));
+                    remotes.push(selector(!v4, [remote[2], remote[3]], *protocol, *one));
+                }
+                let mut policy = Policy::new(PolicyId(number), "", locals, remotes, PolicyAction::Bypass);
+                match kind / 4 {
+                    0 => {}
+                    1 => policy = policy.for_direction(Direction::Inbound),
+                    _ => policy = policy.for_direction(Direction::Outbound),
+                }
+                spd.insert(policy).unwrap();
+            }
+            for compiled in [false, true, true] {
+                for (ends, protocol, src_port, dst_port) in &packets {
+                    for v4 in [true, false] {
+                        let protocol = PROTOCOLS[*protocol];
+                        let (src, dst) = (address(v4, ends[0]), address(v4, ends[1]));
+                        let flow = Flow { src, dst, protocol, src_port: *src_port, dst_port: *dst_port };
+                        for direction in [Direction::Inbound, Direction::Outbound] {
+                            let expected = spd.iter().find(|policy| policy.matches(direction, &flow)).map(|p| p.id);
+                            let found = match direction {
+                                Direction::Inbound => spd.inbound(&flow),
+                                Direction::Outbound => spd.outbound(&flow),
+                            };
+                            prop_assert_eq!(found.map(|p| p.id), expected);
+                            for _ in 0..2 {
+                                prop_assert_eq!(spd.lookup(direction, &flow).map(|p| p.id), expected);
+                            }
+                        }
+                    }
+                }
+                if compiled {
+                    // A change must not leave anything of before behind.
+                    spd.remove(PolicyId(u32::from(removed) % 80));
+                }
+                spd.compile();
             }
         }
     }

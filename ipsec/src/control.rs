@@ -8,7 +8,7 @@ use ikev2_core::event::Event as IkeEvent;
 use ikev2_core::job::InstallFailed;
 use ikev2_core::{Answer, ApiMisuse, ChildInstall, ConnectionId, IkeHandle, OutboundUse, Path, Request};
 use ipsec_esp::tunnel::OuterFields;
-use ipsec_esp::{EspInbound, EspOutbound, SaError};
+use ipsec_esp::{EspInbound, EspOutbound, SaError, lifetimes};
 use ipsec_sa::{Flow, Instant, LifetimeState, PolicyId, SaUpdate};
 use ipsec_wire::Spi;
 
@@ -317,6 +317,8 @@ impl Stack {
         let connection = self.ikes.get(&ike).map(|ike| ike.connection);
         // With nothing to fall back on there is nothing to wait for.
         let standby = outbound_use != OutboundUse::Now && replaces.is_some();
+        let inbound_limits = lifetimes(&inbound, &self.provider);
+        let outbound_limits = lifetimes(&outbound, &self.provider);
         let rng = self.endpoint.rng();
         let child = Box::new(Child {
             outbound: EspOutbound::new(&outbound, &self.provider, self.config.outer, rng)?,
@@ -331,8 +333,8 @@ impl Stack {
             connection,
             name,
             suite,
-            inbound_life: LifetimeState::new(untimed(inbound.lifetimes), now),
-            outbound_life: LifetimeState::new(untimed(outbound.lifetimes), now),
+            inbound_life: LifetimeState::new(untimed(inbound_limits), now),
+            outbound_life: LifetimeState::new(untimed(outbound_limits), now),
             low: false,
         });
         let event = ChildInstalled {

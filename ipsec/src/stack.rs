@@ -17,8 +17,8 @@ use ipsec_crypto::{CryptoProvider, SuiteProtocol};
 use ipsec_esp::tunnel::{Decapsulated, Ecn, apply_ecn};
 use ipsec_esp::{OpenError, SealError};
 use ipsec_sa::{
-    Flow, Instant, Mode, Policy, PolicyAction, PolicyError, PolicyId, PopulateFromPacket, ProtectSpec,
-    SaDatabase, SecurityPolicyDatabase, SecurityProtocol,
+    Direction, Flow, Instant, Mode, Policy, PolicyAction, PolicyError, PolicyId, PopulateFromPacket,
+    ProtectSpec, SaDatabase, SecurityPolicyDatabase, SecurityProtocol,
 };
 use ipsec_wire::{Spi, UdpEncapRange, locate_udp_encap};
 use rand_core::CryptoRng;
@@ -264,7 +264,7 @@ impl Stack {
     /// # Errors
     /// [`DropReason::Clear`], counted.
     pub fn check_clear_inbound(&mut self, flow: &Flow) -> Result<(), DropReason> {
-        match self.spd.inbound(flow).map(|policy| &policy.action) {
+        match self.spd.lookup(Direction::Inbound, flow).map(|policy| &policy.action) {
             Some(PolicyAction::Bypass) => Ok(()),
             _ => {
                 self.stats.drop_one(&DropReason::Clear);
@@ -481,7 +481,7 @@ impl Stack {
         let packet = buf.get(ip.clone()).ok_or(DropReason::Seal(SealError::Range))?;
         let (flow, len) = flow_of(packet).map_err(|_| DropReason::Malformed)?;
         let ip = ip.start..ip.start + len;
-        let policy = self.spd.outbound(&flow).ok_or(DropReason::NoPolicy)?;
+        let policy = self.spd.lookup(Direction::Outbound, &flow).ok_or(DropReason::NoPolicy)?;
         let id = policy.id;
         match policy.action {
             PolicyAction::Protect(_) => {}
