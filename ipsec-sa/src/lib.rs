@@ -8,8 +8,13 @@ extern crate alloc;
 mod classify;
 mod flow;
 mod flow_cache;
+mod foreign;
+mod fragment;
+mod fragment_flows;
 mod lifetime;
 mod params;
+pub mod pmtu;
+mod reassembly;
 mod replay;
 mod sad;
 mod selector;
@@ -19,14 +24,17 @@ mod time;
 pub mod tunnel;
 
 pub use flow::Flow;
+pub use fragment::{FragmentError, Fragments};
+pub use fragment_flows::FragmentFlows;
 pub use lifetime::{LifetimeEvent, LifetimeExpired, LifetimeState, Limit, Meter};
 pub use params::{
     DfPolicy, Direction, DscpPolicy, EcnPolicy, Encapsulation, HeaderPolicy, IkeSaRef, InterfaceId,
     IpCompCpis, Lifetime, Lifetimes, Mode, NatOriginalAddresses, Outer, PolicyId, Role, SaAlgorithms, SaKeys,
     SaParams, SaUpdate, SecurityProtocol,
 };
+pub use reassembly::{Reassembled, Reassembly, ReassemblyError, ReassemblyLimits};
 pub use replay::{ReplayError, ReplayWindow};
-pub use sad::{InsertError, Rejected, SaDatabase};
+pub use sad::{InsertError, MulticastKey, Rejected, SaDatabase};
 pub use selector::{SelectorError, TrafficSelector, covers, narrow};
 pub use seq::{ReservedSeq, SequenceCounter, SequenceExhausted};
 pub use spd::{Policy, PolicyAction, PolicyError, PopulateFromPacket, ProtectSpec, SecurityPolicyDatabase};

@@ -1,16 +1,19 @@
 //! The inbound half of the SA database (RFC 4301 §4.4.2): SAs by SPI.
 //!
 //! An SPI of our own choice is a random generation over the index of a slot, so that a look-up is one load, and an
-//! SPI that was guessed or belongs to a removed SA misses. SPIs that somebody else chose (manual keys) stand in an
-//! ordered map beside the slab.
+//! SPI that was guessed or belongs to a removed SA misses. SPIs that somebody else chose (manual keys) stand in a table
+//! beside the slab, and multicast SAs, whose destination or source counts too (RFC 4301 §4.1), in an ordered map.
 
 use alloc::collections::{BTreeMap, VecDeque};
 use alloc::vec::Vec;
 use core::fmt;
+use core::net::IpAddr;
 
 use ipsec_wire::Spi;
 use rand_core::CryptoRng;
 use thiserror::Error;
+
+use crate::foreign::Foreign;
 
 /// SAs by SPI, with a fixed capacity.
 ///
@@ -21,7 +24,8 @@ pub struct SaDatabase<S> {
     slots: Vec<Slot<S>>,
     /// Indices of slots that are not in use, in the order in which they became free.
     free: VecDeque<u32>,
-    foreign: BTreeMap<u32, S>,
+    foreign: Foreign<S>,
+    multicast: BTreeMap<MulticastKey, S>,
     /// Reserved and live slots.
     used: usize,
     live: usize,
@@ -41,6 +45,17 @@ enum State<S> {
     Free,
     Reserved,
     Live(S),
+}
+
+/// What a multicast SA is found by (RFC 4301 §4.1).
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub struct MulticastKey {
+    /// SPI, which the group's key server chose.
+    pub spi: Spi,
+    /// The group.
+    pub dst: IpAddr,
+    /// The sender, of a group where each has its own SA.
+    pub src: Option<IpAddr>,
 }
 
 /// Why an SA was not taken into the database.
@@ -83,7 +98,8 @@ impl<S> SaDatabase<S> {
         Self {
             slots: Vec::new(),
             free: VecDeque::new(),
-            foreign: BTreeMap::new(),
+            foreign: Foreign::new(),
+            multicast: BTreeMap::new(),
             used: 0,
             live: 0,
             capacity,
@@ -94,7 +110,7 @@ impl<S> SaDatabase<S> {
     /// Reserves a fresh SPI; `None` when the database is full. It is never one of 0..=255, never in use, and not the
     /// last one that its slot had.
     pub fn reserve(&mut self, rng: &mut dyn CryptoRng) -> Option<Spi> {
-        if self.used + self.foreign.len() >= self.capacity {
+        if self.held() >= self.capacity {
             return None;
         }
         // New slots until there are enough for the quarantine to hold, then the one that is free the longest.
@@ -108,7 +124,7 @@ impl<S> SaDatabase<S> {
         // A generator that always says the same must not keep us here: the next generation will do as well.
         let (mut spi, step) = (rng.next_u32() & !self.index_mask | index, self.index_mask + 1);
         let generations = u32::MAX / step;
-        let unusable = |spi: u32| spi <= 255 || spi == slot.spi || self.foreign.contains_key(&spi);
+        let unusable = |spi: u32| spi <= 255 || spi == slot.spi || self.foreign.contains(spi);
         let mut tried = 0;
         while unusable(spi) {
             if tried > generations {
@@ -160,9 +176,9 @@ impl<S> SaDatabase<S> {
         let taken = matches!(self.slot_mut(spi), Some(Slot { state: State::Reserved | State::Live(_), .. }));
         let error = if spi.is_reserved() {
             InsertError::ReservedValue
-        } else if taken || self.foreign.contains_key(&spi.0) {
+        } else if taken || self.foreign.contains(spi.0) {
             InsertError::InUse
-        } else if self.used + self.foreign.len() >= self.capacity {
+        } else if self.held() >= self.capacity {
             InsertError::Full
         } else {
             self.foreign.insert(spi.0, sa);
@@ -178,7 +194,7 @@ impl<S> SaDatabase<S> {
         match self.slots.get((spi.0 & self.index_mask) as usize) {
             Some(Slot { spi: own, state: State::Live(sa) }) if *own == spi.0 => Some(sa),
             _ if self.foreign.is_empty() => None,
-            _ => self.foreign.get(&spi.0),
+            _ => self.foreign.lookup(spi.0),
         }
     }
 
@@ -188,14 +204,14 @@ impl<S> SaDatabase<S> {
         match self.slots.get_mut((spi.0 & self.index_mask) as usize) {
             Some(Slot { spi: own, state: State::Live(sa) }) if *own == spi.0 => Some(sa),
             _ if self.foreign.is_empty() => None,
-            _ => self.foreign.get_mut(&spi.0),
+            _ => self.foreign.lookup_mut(spi.0),
         }
     }
 
     /// Takes an SA out. Its slot rests before it is used again.
     pub fn remove(&mut self, spi: Spi) -> Option<S> {
         let Some(slot @ Slot { state: State::Live(_), .. }) = self.slot_mut(spi) else {
-            return self.foreign.remove(&spi.0);
+            return self.foreign.remove(spi.0);
         };
         let State::Live(sa) = core::mem::replace(&mut slot.state, State::Free) else { return None };
         self.live -= 1;
@@ -203,13 +219,15 @@ impl<S> SaDatabase<S> {
         Some(sa)
     }
 
-    /// All SAs: the slab's in the order of their slots, then the foreign ones in the order of their SPIs.
+    /// All SAs: the slab's in the order of their slots, then the foreign ones in that of their places, then the multicast
+    /// ones by their keys. The same insertions and removals give the same order.
     pub fn iter(&self) -> impl Iterator<Item = (Spi, &S)> {
         let own = self.slots.iter().filter_map(|slot| match &slot.state {
             State::Live(sa) => Some((Spi(slot.spi), sa)),
             _ => None,
         });
-        own.chain(self.foreign.iter().map(|(spi, sa)| (Spi(*spi), sa)))
+        own.chain(self.foreign.iter().map(|(spi, sa)| (Spi(spi), sa)))
+            .chain(self.multicast.iter().map(|(key, sa)| (key.spi, sa)))
     }
 
     /// All SAs, to be changed, in the order of [`SaDatabase::iter`].
@@ -218,13 +236,14 @@ impl<S> SaDatabase<S> {
             State::Live(sa) => Some((Spi(slot.spi), sa)),
             _ => None,
         });
-        own.chain(self.foreign.iter_mut().map(|(spi, sa)| (Spi(*spi), sa)))
+        own.chain(self.foreign.iter_mut().map(|(spi, sa)| (Spi(spi), sa)))
+            .chain(self.multicast.iter_mut().map(|(key, sa)| (key.spi, sa)))
     }
 
     /// SAs in the database; reservations do not count.
     #[must_use]
     pub fn len(&self) -> usize {
-        self.live + self.foreign.len()
+        self.live + self.foreign.len() + self.multicast.len()
     }
 
     /// Whether there is no SA.
@@ -237,6 +256,60 @@ impl<S> SaDatabase<S> {
     #[must_use]
     pub fn capacity(&self) -> usize {
         self.capacity
+    }
+
+    /// Puts a multicast SA under its SPI, group and, where it is told apart by that too, source.
+    ///
+    /// # Errors
+    /// [`InsertError::InUse`], [`InsertError::ReservedValue`] or [`InsertError::Full`], with the SA.
+    pub fn insert_multicast(&mut self, key: MulticastKey, sa: S) -> Result<(), Rejected<S>> {
+        let error = if key.spi.is_reserved() {
+            InsertError::ReservedValue
+        } else if self.multicast.contains_key(&key) {
+            InsertError::InUse
+        } else if self.held() >= self.capacity {
+            InsertError::Full
+        } else {
+            self.multicast.insert(key, sa);
+            return Ok(());
+        };
+        Err(Rejected { error, sa })
+    }
+
+    /// Takes a multicast SA out.
+    pub fn remove_multicast(&mut self, key: &MulticastKey) -> Option<S> {
+        self.multicast.remove(key)
+    }
+
+    /// The SA of a packet whose addresses are known: by SPI, destination and source, else by SPI and destination, else by
+    /// SPI alone (RFC 4301 §4.1).
+    #[must_use]
+    pub fn lookup_packet(&self, spi: Spi, dst: IpAddr, src: IpAddr) -> Option<&S> {
+        match self.multicast_key(spi, dst, src) {
+            Some(key) => self.multicast.get(&key),
+            None => self.lookup(spi),
+        }
+    }
+
+    /// [`SaDatabase::lookup_packet`], to be changed.
+    pub fn lookup_packet_mut(&mut self, spi: Spi, dst: IpAddr, src: IpAddr) -> Option<&mut S> {
+        match self.multicast_key(spi, dst, src) {
+            Some(key) => self.multicast.get_mut(&key),
+            None => self.lookup_mut(spi),
+        }
+    }
+
+    fn multicast_key(&self, spi: Spi, dst: IpAddr, src: IpAddr) -> Option<MulticastKey> {
+        if self.multicast.is_empty() {
+            return None;
+        }
+        let keys = [Some(src), None].map(|src| MulticastKey { spi, dst, src });
+        keys.into_iter().find(|key| self.multicast.contains_key(key))
+    }
+
+    /// Everything that counts against the capacity.
+    fn held(&self) -> usize {
+        self.used + self.foreign.len() + self.multicast.len()
     }
 
     /// The slot of a reservation or an SA of our own.
@@ -332,6 +405,27 @@ mod tests {
         let mut sad = SaDatabase::<()>::new(0);
         assert_eq!(sad.reserve(&mut rng()), None);
         assert_eq!(sad.lookup(Spi(256)), None);
+    }
+
+    #[test]
+    fn multicast_sas_are_found_by_the_longest_match() {
+        let mut sad = SaDatabase::new(4);
+        let (spi, group, one, two) =
+            (Spi(0x1000), [224, 0, 0, 9].into(), [10, 0, 0, 1].into(), [10, 0, 0, 2].into());
+        sad.insert_foreign(spi, "alone").unwrap();
+        let any = MulticastKey { spi, dst: group, src: None };
+        sad.insert_multicast(any, "group").unwrap();
+        sad.insert_multicast(MulticastKey { src: Some(one), ..any }, "sender").unwrap();
+        assert_eq!(sad.insert_multicast(any, "twice").unwrap_err().error, InsertError::InUse);
+        assert_eq!(sad.lookup_packet(spi, group, one), Some(&"sender"));
+        assert_eq!(sad.lookup_packet(spi, group, two), Some(&"group"));
+        assert_eq!(sad.lookup_packet(spi, one, two), Some(&"alone"));
+        assert_eq!(sad.lookup_packet_mut(spi, group, two), Some(&mut "group"));
+        assert_eq!((sad.len(), sad.iter().count()), (3, 3));
+        assert_eq!(sad.remove_multicast(&any), Some("group"));
+        assert_eq!(sad.lookup_packet(spi, group, two), Some(&"alone"));
+        let reserved = MulticastKey { spi: Spi(1), ..any };
+        assert_eq!(sad.insert_multicast(reserved, "low").unwrap_err().error, InsertError::ReservedValue);
     }
 
     struct Stuck;

@@ -1,0 +1,205 @@
+//! SAs under SPIs that were not chosen here: a table of numbers in front of the SAs, probed in line.
+
+use alloc::vec;
+use alloc::vec::Vec;
+
+/// SAs by SPI, whatever the SPI.
+///
+/// Memory beside the SAs: eight octets for each place in the table, of which at most three quarters and, but for a
+/// small table, at least half are taken.
+#[derive(Clone)]
+pub(crate) struct Foreign<S> {
+    /// SPI over the place of its SA and one; 0 is empty.
+    table: Vec<u64>,
+    slots: Vec<Option<(u32, S)>>,
+    free: Vec<u32>,
+}
+
+impl<S> Foreign<S> {
+    pub(crate) const fn new() -> Self {
+        Self { table: Vec::new(), slots: Vec::new(), free: Vec::new() }
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.slots.len() - self.free.len()
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    pub(crate) fn contains(&self, spi: u32) -> bool {
+        self.find(spi).is_some()
+    }
+
+    pub(crate) fn lookup(&self, spi: u32) -> Option<&S> {
+        let (_, slot) = self.find(spi)?;
+        self.slots.get(slot)?.as_ref().map(|(_, sa)| sa)
+    }
+
+    pub(crate) fn lookup_mut(&mut self, spi: u32) -> Option<&mut S> {
+        let (_, slot) = self.find(spi)?;
+        self.slots.get_mut(slot)?.as_mut().map(|(_, sa)| sa)
+    }
+
+    /// Puts an SA under an SPI that has none.
+    pub(crate) fn insert(&mut self, spi: u32, sa: S) {
+        if (self.len() + 1) * 4 > self.table.len() * 3 {
+            self.grow();
+        }
+        let slot = match self.free.pop() {
+            Some(slot) => slot,
+            None => {
+                self.slots.push(None);
+                (self.slots.len() - 1) as u32
+            }
+        };
+        if let Some(place) = self.slots.get_mut(slot as usize) {
+            *place = Some((spi, sa));
+        }
+        self.enter(entry(spi, slot));
+    }
+
+    pub(crate) fn remove(&mut self, spi: u32) -> Option<S> {
+        let (place, slot) = self.find(spi)?;
+        let (_, sa) = self.slots.get_mut(slot)?.take()?;
+        self.free.push(slot as u32);
+        self.vacate(place);
+        Some(sa)
+    }
+
+    /// In the order of their places, which depends on insertions and removals alone.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (u32, &S)> {
+        self.slots.iter().flatten().map(|(spi, sa)| (*spi, sa))
+    }
+
+    pub(crate) fn iter_mut(&mut self) -> impl Iterator<Item = (u32, &mut S)> {
+        self.slots.iter_mut().flatten().map(|(spi, sa)| (*spi, sa))
+    }
+
+    /// Where in the table an SPI stands, and the place of its SA.
+    #[inline]
+    fn find(&self, spi: u32) -> Option<(usize, usize)> {
+        let mut place = self.home(spi);
+        // A quarter of the table is empty, so this ends.
+        loop {
+            match *self.table.get(place)? {
+                0 => return None,
+                entry if (entry >> 32) as u32 == spi => return Some((place, (entry as u32 - 1) as usize)),
+                _ => place = self.after(place),
+            }
+        }
+    }
+
+    /// Where the search for an SPI begins.
+    #[inline]
+    fn home(&self, spi: u32) -> usize {
+        let mixed = spi.wrapping_mul(0x9e37_79b1);
+        let mixed = (mixed ^ mixed >> 15).wrapping_mul(0x85eb_ca6b);
+        ((u64::from(mixed) * self.table.len() as u64) >> 32) as usize
+    }
+
+    #[inline]
+    fn after(&self, place: usize) -> usize {
+        if place + 1 < self.table.len() { place + 1 } else { 0 }
+    }
+
+    fn enter(&mut self, entry: u64) {
+        let mut place = self.home((entry >> 32) as u32);
+        while self.table.get(place).is_some_and(|taken| *taken != 0) {
+            place = self.after(place);
+        }
+        if let Some(empty) = self.table.get_mut(place) {
+            *empty = entry;
+        }
+    }
+
+    fn grow(&mut self) {
+        let size = (self.table.len() * 3 / 2).max(16);
+        let old = core::mem::replace(&mut self.table, vec![0; size]);
+        for entry in old.into_iter().filter(|entry| *entry != 0) {
+            self.enter(entry);
+        }
+    }
+
+    /// Empties a place and lets those behind it that were pushed aside move up.
+    fn vacate(&mut self, mut hole: usize) {
+        let mut place = hole;
+        loop {
+            place = self.after(place);
+            let entry = self.table.get(place).copied().unwrap_or(0);
+            if entry == 0 {
+                break;
+            }
+            let home = self.home((entry >> 32) as u32);
+            // It may stand in the hole unless its home lies behind the hole, up to where it is.
+            let stays =
+                if hole <= place { hole < home && home <= place } else { hole < home || home <= place };
+            if !stays {
+                self.set(hole, entry);
+                hole = place;
+            }
+        }
+        self.set(hole, 0);
+    }
+
+    fn set(&mut self, place: usize, entry: u64) {
+        if let Some(stored) = self.table.get_mut(place) {
+            *stored = entry;
+        }
+    }
+
+    #[cfg(test)]
+    fn index_octets(&self) -> usize {
+        self.table.len() * 8
+    }
+}
+
+/// The place counts from one, so that no entry is 0.
+const fn entry(spi: u32, slot: u32) -> u64 {
+    (spi as u64) << 32 | (slot as u64 + 1)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use alloc::collections::BTreeMap;
+    use proptest::prelude::*;
+
+    #[test]
+    fn the_index_takes_seventeen_octets_an_sa_at_most() {
+        let mut foreign = Foreign::new();
+        for spi in 0..100_000u32 {
+            foreign.insert(spi.wrapping_mul(0x0101_0101), ());
+            if spi > 100 {
+                assert!(foreign.index_octets() <= 17 * foreign.len(), "{spi}");
+            }
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn agrees_with_a_map(steps in proptest::collection::vec((0u8..3, 0u32..40, any::<bool>()), 1..600)) {
+            let (mut foreign, mut model) = (Foreign::new(), BTreeMap::new());
+            for (at, (kind, value, spread)) in steps.into_iter().enumerate() {
+                let spi = if spread { value << 24 } else { value };
+                match kind {
+                    0 | 1 if !model.contains_key(&spi) => {
+                        foreign.insert(spi, at);
+                        model.insert(spi, at);
+                    }
+                    _ => prop_assert_eq!(foreign.remove(spi), model.remove(&spi)),
+                }
+                prop_assert_eq!(foreign.len(), model.len());
+                for value in 0..40u32 {
+                    for spi in [value, value << 24] {
+                        prop_assert_eq!(foreign.lookup(spi), model.get(&spi));
+                    }
+                }
+                let mut listed: Vec<_> = foreign.iter().map(|(spi, at)| (spi, *at)).collect();
+                listed.sort_unstable();
+                prop_assert!(listed.into_iter().eq(model.iter().map(|(spi, at)| (*spi, *at))));
+            }
+        }
+    }
+}
