@@ -24,7 +24,7 @@ use crate::error::{Error, InvalidMessage};
 use crate::event::{CloseReason, Event, IkeEstablished};
 use crate::exchange::ANSWER_GRACE;
 use crate::exchange::child::{ChildPhase, ChildSa, error_payload};
-use crate::exchange::create_child::is_about_ike;
+use crate::exchange::create_child::{ChildRequest, is_about_ike};
 use crate::exchange::rekey_ike::PeerIkeRekey;
 use crate::exchange::response_cache::{ResponseCache, Standing};
 use crate::exchange::retransmit::{Retransmission, RetransmitStep};
@@ -331,6 +331,17 @@ impl Established {
         }
     }
 
+    /// The same for a request to rekey it: one that we are about to delete takes no successor of the peer's any more.
+    pub(crate) fn rekey_activity(&self, inbound: Option<Spi>) -> ChildActivity {
+        let condemned = self.tasks.iter().chain(&self.deferred).any(
+            |task| matches!(task, Task::DeleteChild { inbound: condemned, .. } if Some(*condemned) == inbound),
+        ) || self.jobs.values().any(|job| job.deletes(inbound));
+        match self.child_activity(inbound) {
+            ChildActivity::Idle | ChildActivity::Rekeying if condemned => ChildActivity::Closing,
+            activity => activity,
+        }
+    }
+
     /// The child whose packets from us carry this SPI.
     pub(crate) fn by_outbound(&self, protocol: SecurityProtocol, outbound: Spi) -> Option<Spi> {
         let meant = |child: &&ChildSa| child.outbound == outbound && child.config.protocol() == protocol;
@@ -345,9 +356,34 @@ impl Established {
     }
 
     /// A child is out of the table: its SPI is free, and the caller is told.
-    pub(crate) fn closed(&self, cx: &mut Cx<'_>, common: &mut Common, child: &ChildSa, reason: CloseReason) {
+    pub(crate) fn closed(
+        &mut self,
+        cx: &mut Cx<'_>,
+        common: &mut Common,
+        child: &ChildSa,
+        reason: CloseReason,
+    ) {
+        // Which of two rekeys stands is still to be decided when the answer to ours comes.
+        if let Some(theirs) = &child.peer_rekey
+            && let Some(request) = self.child_request_about(child.inbound)
+        {
+            request.peer_rekey = Some(theirs.clone());
+        }
         cx.spis.release(child.inbound);
         common.event(Event::ChildClosed { inbound: child.inbound, outbound: child.outbound, reason });
+    }
+
+    /// Our request to rekey this Child SA, wherever it stands.
+    fn child_request_about(&mut self, inbound: Spi) -> Option<&mut ChildRequest> {
+        let sent = self.requests.iter_mut().filter_map(|(_, sent)| match &mut sent.purpose {
+            Purpose::Child(request) => Some(request),
+            _ => None,
+        });
+        let working = self.jobs.values_mut().filter_map(|job| match job {
+            Continuation::ChildStart(request) | Continuation::ChildComplete(request, _) => Some(request),
+            _ => None,
+        });
+        sent.chain(working).find(|request| request.replaces == Some(inbound)).map(|request| &mut **request)
     }
 
     pub(crate) fn close_children(
