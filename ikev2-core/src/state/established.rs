@@ -15,6 +15,7 @@ use ipsec_wire::Spi;
 use ipsec_wire::ike::{ExchangeType, NotifyType, Payload, PayloadChain, PayloadKind, ProtocolId};
 
 use super::State;
+use super::auth_sent::release_spi;
 use super::closing::Closing;
 use crate::channel::{Channel, Inner};
 use crate::collide::{ChildActivity, IkeActivity};
@@ -365,7 +366,8 @@ impl Established {
     ) {
         // Which of two rekeys stands is still to be decided when the answer to ours comes.
         if let Some(theirs) = &child.peer_rekey
-            && let Some(request) = self.child_request_about(child.inbound)
+            && let Some(request) =
+                self.child_requests().find(|request| request.replaces == Some(child.inbound))
         {
             request.peer_rekey = Some(theirs.clone());
         }
@@ -373,8 +375,8 @@ impl Established {
         common.event(Event::ChildClosed { inbound: child.inbound, outbound: child.outbound, reason });
     }
 
-    /// Our request to rekey this Child SA, wherever it stands.
-    fn child_request_about(&mut self, inbound: Spi) -> Option<&mut ChildRequest> {
+    /// Our requests for Child SAs, wherever they stand.
+    fn child_requests(&mut self) -> impl Iterator<Item = &mut ChildRequest> {
         let sent = self.requests.iter_mut().filter_map(|(_, sent)| match &mut sent.purpose {
             Purpose::Child(request) => Some(request),
             _ => None,
@@ -383,7 +385,7 @@ impl Established {
             Continuation::ChildStart(request) | Continuation::ChildComplete(request, _) => Some(request),
             _ => None,
         });
-        sent.chain(working).find(|request| request.replaces == Some(inbound)).map(|request| &mut **request)
+        sent.chain(working).map(|request| &mut **request)
     }
 
     pub(crate) fn close_children(
@@ -394,6 +396,10 @@ impl Established {
     ) {
         for child in core::mem::take(&mut self.children).into_values() {
             self.closed(cx, common, &child, reason());
+        }
+        // And those that will not come about.
+        for offer in self.child_requests().filter_map(|request| request.offer.take()) {
+            release_spi(cx, common, offer.spi);
         }
     }
 
