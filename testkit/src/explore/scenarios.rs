@@ -28,6 +28,7 @@ const BASE: Scenario = Scenario {
     stays: true,
     may_fail: false,
     longest_dark: Duration::ZERO,
+    settling: super::SETTLING,
 };
 
 /// Every scenario. Re-authentication is missing: there is none yet.
