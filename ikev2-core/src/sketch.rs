@@ -619,7 +619,13 @@ impl Pen<'_> {
     }
 
     fn child_request(&mut self, request: &ChildRequest) {
-        let ChildRequest { config: _, replaces, flow, offer, ni, ke, tried, active, retries } = request;
+        let ChildRequest { config: _, replaces, flow, offer, ni, ke, tried, active, retries, peer_rekey } =
+            request;
+        self.flag(peer_rekey.is_some());
+        if let Some(PeerRekey { ni, nr }) = peer_rekey {
+            self.sketch.nonce(ni);
+            self.sketch.nonce(nr);
+        }
         self.maybe_spi(*replaces);
         self.flag(flow.is_some());
         self.offer(offer.as_ref());

@@ -12,6 +12,7 @@ extern crate alloc;
 
 pub mod capture;
 pub mod clock;
+pub mod endure;
 pub mod explore;
 pub mod insecure;
 pub mod keylog;

@@ -150,6 +150,33 @@ impl core::fmt::Debug for Node {
 }
 
 impl Node {
+    fn new(host: Host, seed: u64, stream: u64, now: Instant) -> Self {
+        // Streams of one seed, so that the sides do not draw the same numbers.
+        let rng = |number| {
+            let mut rng = ChaCha20Rng::seed_from_u64(seed);
+            rng.set_stream(number);
+            rng
+        };
+        let mut endpoint = Endpoint::new(host.endpoint, host.provider.clone(), Box::new(rng(stream)), now);
+        let ports = host.connection.local_ports;
+        endpoint.add_connection(host.connection).expect("the provider has what the connection names");
+        // A connection that is to be up is begun when the endpoint first learns the time.
+        let _ = endpoint.handle_input(Input::Timeout(now));
+        Self {
+            endpoint,
+            events: Vec::new(),
+            children: BTreeMap::new(),
+            address: host.address,
+            ports,
+            provider: host.provider,
+            rng: rng(stream + 2),
+            job_time: host.job_time,
+            jobs: Vec::new(),
+            closed_early: BTreeSet::new(),
+            timeout: None,
+        }
+    }
+
     /// Its established IKE SAs.
     #[must_use]
     pub fn established(&self) -> Vec<IkeSaInfo> {
@@ -194,31 +221,7 @@ impl Pair {
     #[must_use]
     pub fn new(setup: Setup) -> Self {
         let clock = Clock::new();
-        let node = |host: Host, stream: u64| {
-            // Streams of one seed, so that the sides do not draw the same numbers.
-            let rng = |number| {
-                let mut rng = ChaCha20Rng::seed_from_u64(setup.seed);
-                rng.set_stream(number);
-                rng
-            };
-            let mut endpoint =
-                Endpoint::new(host.endpoint, host.provider.clone(), Box::new(rng(stream)), clock.now());
-            let ports = host.connection.local_ports;
-            endpoint.add_connection(host.connection).expect("the provider has what the connection names");
-            Node {
-                endpoint,
-                events: Vec::new(),
-                children: BTreeMap::new(),
-                address: host.address,
-                ports,
-                provider: host.provider,
-                rng: rng(stream + 2),
-                job_time: host.job_time,
-                jobs: Vec::new(),
-                closed_early: BTreeSet::new(),
-                timeout: None,
-            }
-        };
+        let node = |host: Host, stream: u64| Node::new(host, setup.seed, stream, clock.now());
         Self {
             clock,
             network: Network::new(setup.seed, setup.link),
@@ -229,6 +232,18 @@ impl Pair {
             discarded: Vec::new(),
             capture: None,
             key_log: None,
+        }
+    }
+
+    /// Has a side lose all that it knows, and start again as its side of `setup`.
+    ///
+    /// # Panics
+    /// When the endpoint does not take its connection.
+    pub fn restart(&mut self, side: Side, setup: Setup) {
+        let now = self.clock.now();
+        match side {
+            Side::Left => self.left = Node::new(setup.left, setup.seed, 0, now),
+            Side::Right => self.right = Node::new(setup.right, setup.seed, 1, now),
         }
     }
 

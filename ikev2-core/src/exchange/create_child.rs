@@ -44,6 +44,8 @@ pub(crate) struct ChildRequest {
     pub(crate) tried: Vec<KeId>,
     pub(crate) active: Option<Arc<dyn ActiveKeyExchange>>,
     pub(crate) retries: u8,
+    /// The peer's own rekey of the Child SA to replace, which is gone since.
+    pub(crate) peer_rekey: Option<PeerRekey>,
 }
 
 /// What the peer answered.
@@ -113,6 +115,7 @@ impl Established {
             tried: ke.into_iter().collect(),
             active: None,
             retries,
+            peer_rekey: None,
         });
         self.start_child(cx, common, request);
     }
@@ -303,17 +306,16 @@ impl Established {
         let old = request.replaces.and_then(|inbound| self.children.get(&inbound));
         let verdict = old
             .and_then(|old| old.peer_rekey.as_ref())
+            .or(request.peer_rekey.as_ref())
             .map(|theirs| lower_nonce_pair_loses([&request.ni, &answer.nr], [&theirs.ni, &theirs.nr]));
         let old = old.map(|old| old.inbound);
         let (outbound_use, after) = match (old, verdict) {
-            (None, _) => (OutboundUse::Now, AfterInstall::Nothing),
+            (None, None | Some(Redundant::Theirs)) => (OutboundUse::Now, AfterInstall::Nothing),
             (Some(old), None | Some(Redundant::Theirs)) => {
                 (OutboundUse::Now, AfterInstall::Delete(old, Ending::Rekeyed))
             }
-            // Ours is the redundant one: the peer's stands, and the peer deletes the old one.
-            (Some(_), Some(Redundant::Ours)) => {
-                (OutboundUse::Never, AfterInstall::Delete(spi, Ending::Redundant))
-            }
+            // Ours is the redundant one: the peer's stands, and the peer deletes the old one, or has already.
+            (_, Some(Redundant::Ours)) => (OutboundUse::Never, AfterInstall::Delete(spi, Ending::Redundant)),
         };
         let keying = ChildKeying {
             prf: self.channel.suite.prf,
@@ -388,7 +390,7 @@ impl Established {
         }
         let answer = match replaced {
             None => create_child_request(self.ike_activity()),
-            Some(inbound) => rekey_child_request(self.child_activity(inbound), self.ike_activity()),
+            Some(inbound) => rekey_child_request(self.rekey_activity(inbound), self.ike_activity()),
         };
         match answer {
             CollisionAnswer::TemporaryFailure => {
@@ -476,7 +478,7 @@ impl Established {
         let exchange = ExchangeType::CREATE_CHILD_SA;
         let ChildResponse { id, agreement, ni, ke: method, replaces } = response;
         if replaces.is_some()
-            && matches!(self.child_activity(replaces), ChildActivity::Absent | ChildActivity::Closing)
+            && matches!(self.rekey_activity(replaces), ChildActivity::Absent | ChildActivity::Closing)
         {
             // Ours was done first: that one is on its way out (RFC 7296 §2.25.1).
             return self.respond(cx, common, id, exchange, &[notify(NotifyType::TEMPORARY_FAILURE)]);
@@ -510,8 +512,11 @@ impl Established {
                 payloads.extend(agreement.answer_selectors());
                 if let Some(old) = replaces.and_then(|inbound| self.children.get_mut(&inbound)) {
                     old.rekey_at = None;
-                    if old.phase == ChildPhase::Rekeying {
-                        old.peer_rekey = Some(PeerRekey { ni, nr });
+                    match old.phase {
+                        ChildPhase::Rekeying => old.peer_rekey = Some(PeerRekey { ni, nr }),
+                        // Nothing begins on it while the new one is being installed.
+                        ChildPhase::Open => old.phase = ChildPhase::Replaced,
+                        ChildPhase::Replaced | ChildPhase::Deleting(_) => {}
                     }
                 }
                 let after =
@@ -560,15 +565,17 @@ impl Established {
             (AfterInstall::Delete(spi, ending), Ok(())) => {
                 self.tasks.push_back(Task::DeleteChild { inbound: spi, ending });
             }
-            (AfterInstall::Respond { id, exchange, payloads, retire, .. }, Ok(())) => {
-                if let Some(old) = retire.and_then(|inbound| self.children.get_mut(&inbound))
-                    && old.phase == ChildPhase::Open
-                {
-                    old.phase = ChildPhase::Replaced;
-                }
+            (AfterInstall::Respond { id, exchange, payloads, .. }, Ok(())) => {
                 self.respond(cx, common, id, exchange, &payloads);
             }
-            (AfterInstall::Respond { id, exchange, mut refused, .. }, Err(InstallFailed)) => {
+            (AfterInstall::Respond { id, exchange, mut refused, retire, .. }, Err(InstallFailed)) => {
+                if let Some(old) = retire.and_then(|inbound| self.children.get_mut(&inbound)) {
+                    // What was to be replaced stays.
+                    old.peer_rekey = None;
+                    if old.phase == ChildPhase::Replaced {
+                        old.phase = ChildPhase::Open;
+                    }
+                }
                 if let Some(child) = self.children.remove(&inbound) {
                     cx.spis.release(child.inbound);
                 }

@@ -83,6 +83,11 @@ impl Continuation {
         matches!(self, Self::ChildStart(_) | Self::ChildComplete(..))
     }
 
+    /// Whether this Child SA is deleted once the one in its place is installed.
+    pub(crate) fn deletes(&self, inbound: Option<Spi>) -> bool {
+        matches!(self, Self::Installed { after: AfterInstall::Delete(spi, _), .. } if Some(*spi) == inbound)
+    }
+
     /// Whether it is part of our rekey of the IKE SA.
     pub(crate) fn is_our_ike_rekey(&self) -> bool {
         matches!(self, Self::IkeStart(_) | Self::IkeComplete(..))

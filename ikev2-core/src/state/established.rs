@@ -15,6 +15,7 @@ use ipsec_wire::Spi;
 use ipsec_wire::ike::{ExchangeType, NotifyType, Payload, PayloadChain, PayloadKind, ProtocolId};
 
 use super::State;
+use super::auth_sent::release_spi;
 use super::closing::Closing;
 use crate::channel::{Channel, Inner};
 use crate::collide::{ChildActivity, IkeActivity};
@@ -24,7 +25,7 @@ use crate::error::{Error, InvalidMessage};
 use crate::event::{CloseReason, Event, IkeEstablished};
 use crate::exchange::ANSWER_GRACE;
 use crate::exchange::child::{ChildPhase, ChildSa, error_payload};
-use crate::exchange::create_child::is_about_ike;
+use crate::exchange::create_child::{ChildRequest, is_about_ike};
 use crate::exchange::rekey_ike::PeerIkeRekey;
 use crate::exchange::response_cache::{ResponseCache, Standing};
 use crate::exchange::retransmit::{Retransmission, RetransmitStep};
@@ -331,6 +332,17 @@ impl Established {
         }
     }
 
+    /// The same for a request to rekey it: one that we are about to delete takes no successor of the peer's any more.
+    pub(crate) fn rekey_activity(&self, inbound: Option<Spi>) -> ChildActivity {
+        let condemned = self.tasks.iter().chain(&self.deferred).any(
+            |task| matches!(task, Task::DeleteChild { inbound: condemned, .. } if Some(*condemned) == inbound),
+        ) || self.jobs.values().any(|job| job.deletes(inbound));
+        match self.child_activity(inbound) {
+            ChildActivity::Idle | ChildActivity::Rekeying if condemned => ChildActivity::Closing,
+            activity => activity,
+        }
+    }
+
     /// The child whose packets from us carry this SPI.
     pub(crate) fn by_outbound(&self, protocol: SecurityProtocol, outbound: Spi) -> Option<Spi> {
         let meant = |child: &&ChildSa| child.outbound == outbound && child.config.protocol() == protocol;
@@ -345,9 +357,35 @@ impl Established {
     }
 
     /// A child is out of the table: its SPI is free, and the caller is told.
-    pub(crate) fn closed(&self, cx: &mut Cx<'_>, common: &mut Common, child: &ChildSa, reason: CloseReason) {
+    pub(crate) fn closed(
+        &mut self,
+        cx: &mut Cx<'_>,
+        common: &mut Common,
+        child: &ChildSa,
+        reason: CloseReason,
+    ) {
+        // Which of two rekeys stands is still to be decided when the answer to ours comes.
+        if let Some(theirs) = &child.peer_rekey
+            && let Some(request) =
+                self.child_requests().find(|request| request.replaces == Some(child.inbound))
+        {
+            request.peer_rekey = Some(theirs.clone());
+        }
         cx.spis.release(child.inbound);
         common.event(Event::ChildClosed { inbound: child.inbound, outbound: child.outbound, reason });
+    }
+
+    /// Our requests for Child SAs, wherever they stand.
+    fn child_requests(&mut self) -> impl Iterator<Item = &mut ChildRequest> {
+        let sent = self.requests.iter_mut().filter_map(|(_, sent)| match &mut sent.purpose {
+            Purpose::Child(request) => Some(request),
+            _ => None,
+        });
+        let working = self.jobs.values_mut().filter_map(|job| match job {
+            Continuation::ChildStart(request) | Continuation::ChildComplete(request, _) => Some(request),
+            _ => None,
+        });
+        sent.chain(working).map(|request| &mut **request)
     }
 
     pub(crate) fn close_children(
@@ -358,6 +396,10 @@ impl Established {
     ) {
         for child in core::mem::take(&mut self.children).into_values() {
             self.closed(cx, common, &child, reason());
+        }
+        // And those that will not come about.
+        for offer in self.child_requests().filter_map(|request| request.offer.take()) {
+            release_spi(cx, common, offer.spi);
         }
     }
 

@@ -76,6 +76,8 @@ pub struct Scenario {
     may_fail: bool,
     /// How long packets of either side may be sent and not arrive.
     longest_dark: Duration,
+    /// How long it may take until all is quiet once nothing goes wrong any more.
+    settling: Duration,
 }
 
 pub(crate) fn child_name(place: usize) -> &'static str {
@@ -108,6 +110,8 @@ pub struct Outcome {
     pub cut_off: u64,
     /// The longest time in which packets did not arrive.
     pub longest_dark: Duration,
+    /// The longest time that an end took until all was quiet.
+    pub longest_settling: Duration,
     /// The first thing that must not be.
     pub failure: Option<Failure>,
 }
@@ -116,8 +120,14 @@ impl fmt::Display for Outcome {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(
             f,
-            "{} states, {} steps, {} ends ({} different), {} cut off, packets lost for at most {:?}",
-            self.states, self.steps, self.ends, self.different_ends, self.cut_off, self.longest_dark
+            "{} states, {} steps, {} ends ({} different), {} cut off, packets lost for at most {:?}, quiet after {:?}",
+            self.states,
+            self.steps,
+            self.ends,
+            self.different_ends,
+            self.cut_off,
+            self.longest_dark,
+            self.longest_settling
         )
     }
 }
@@ -175,7 +185,7 @@ fn start(scenario: &'static Scenario, limits: Limits, record: bool) -> World {
 }
 
 /// Follows a run in which nothing goes wrong any more to its end.
-fn settle(world: &mut World) -> Result<(), String> {
+fn settle(world: &mut World) -> Result<Duration, String> {
     world.faults = 0;
     let began = world.now;
     let end = began + SETTLING;
@@ -187,7 +197,7 @@ fn settle(world: &mut World) -> Result<(), String> {
         }
         if world.quiet() {
             match world.check() {
-                Ok(()) => return Ok(()),
+                Ok(()) => return Ok(world.now - began),
                 Err(why) => wrong = why,
             }
         }
@@ -286,8 +296,14 @@ impl Search {
             if self.ended.insert(world.fingerprint(false)) {
                 self.outcome.different_ends += 1;
                 let mut end = world.fork(false);
-                if let Err(why) = settle(&mut end) {
-                    fail(why, trail.as_ref());
+                match settle(&mut end) {
+                    Ok(time) if time > world.scenario.settling => {
+                        fail(format!("all is quiet after {time:?} only"), trail.as_ref());
+                    }
+                    Ok(time) => {
+                        self.outcome.longest_settling = self.outcome.longest_settling.max(time);
+                    }
+                    Err(why) => fail(why, trail.as_ref()),
                 }
                 self.outcome.longest_dark = self.outcome.longest_dark.max(end.longest_dark);
             }

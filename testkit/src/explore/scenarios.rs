@@ -28,6 +28,7 @@ const BASE: Scenario = Scenario {
     stays: true,
     may_fail: false,
     longest_dark: Duration::ZERO,
+    settling: super::SETTLING,
 };
 
 /// Every scenario. Re-authentication is missing: there is none yet.
@@ -116,8 +117,8 @@ pub static SCENARIOS: [Scenario; 17] = [
         left: &[RebindNat, RekeyChild(0)],
         right: &[RekeyChild(0)],
         nat: true,
-        // Until the next authentic message from behind the NAT.
-        longest_dark: Duration::from_secs(40),
+        // Until the next authentic message from behind the NAT, of which two may be lost.
+        longest_dark: Duration::from_secs(15),
         ..BASE
     },
 ];
@@ -155,7 +156,8 @@ pub(super) fn host(scenario: &Scenario, side: Side) -> (EndpointConfig, Connecti
     if scenario.nat && side == Side::Right {
         connection.remote = None;
     }
-    connection.liveness = Some(Duration::from_secs(30));
+    // The side behind a NAT must make itself heard before the other one gives it up.
+    connection.liveness = Some(Duration::from_secs(if scenario.nat { 10 } else { 30 }));
     connection.nat_keepalive = None;
     connection.lifetime.jitter_percent = 0;
     for place in 0..scenario.children {
