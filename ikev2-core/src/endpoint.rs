@@ -21,7 +21,7 @@ use crate::context::{Cx, Effect, Ids, SpiPool};
 use crate::error::ApiMisuse;
 use crate::event::{CloseReason, Event};
 use crate::exchange::child::Ending;
-use crate::exchange::rekey_ike::REPLACED_GRACE;
+use crate::exchange::rekey_ike::REDUNDANT_GRACE;
 use crate::exchange::task::Task;
 use crate::ike_sa::{Common, Connection, IkeSa, Incoming, Queued, TimerKind};
 use crate::io::{Discarded, IkeHandle, Input, Output};
@@ -592,7 +592,7 @@ impl Endpoint {
                     if let State::Established(state) = &mut sa.state {
                         state.undecided = None;
                         state.phase = Phase::Redundant;
-                        sa.common.timers.insert(TimerKind::HardIke, cx.now + REPLACED_GRACE);
+                        sa.common.timers.insert(TimerKind::HardIke, cx.now + REDUNDANT_GRACE);
                     }
                 });
             }

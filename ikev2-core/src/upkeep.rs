@@ -130,7 +130,8 @@ impl Endpoint {
         let (mut connecting, mut established) = (false, None);
         for sa in self.sas.values().filter(of_it) {
             match &sa.state {
-                State::Established(state) if state.phase == Phase::Open => {
+                // One that may turn out to be redundant has no children yet, and the one that it may replace has.
+                State::Established(state) if state.phase == Phase::Open && state.undecided.is_none() => {
                     established = Some(sa.common.handle);
                 }
                 State::InitSent(_) | State::AuthSent(_) | State::InitReceived(_) => connecting = true,

@@ -272,6 +272,26 @@ fn a_forged_source_does_not_move_a_peer() {
 }
 
 #[test]
+fn ike_sas_of_crossing_rekeys_do_not_pile_up() {
+    for seed in 0..10 {
+        let setup = Setup::psk(seed, IKE, ESP).insecure().with_hosts(|host| {
+            host.offload(Duration::from_millis(700));
+            host.connection.lifetime.rekey = Some(Duration::from_secs(15));
+        });
+        let mut pair = Pair::new(setup);
+        pair.connect(Side::Left);
+        assert!(pair.run_until(Duration::from_secs(60), up));
+        let mut most = 0;
+        for _ in 0..600 {
+            pair.run_for(Duration::from_secs(1));
+            most = most.max(pair.left.established().len()).max(pair.right.established().len());
+        }
+        // The one in use, one that replaces it, and those that lost in the last twenty seconds.
+        assert!(most <= 5, "seed {seed}: {most}\n{}", pair.ladder);
+    }
+}
+
+#[test]
 fn lifetimes_replace_everything_by_themselves_for_a_day() {
     let setup = Setup::psk(4, IKE, ESP).over(Link::GOOD.with_loss(50)).insecure();
     let mut pair = Pair::new(setup);

@@ -34,6 +34,10 @@ use crate::state::established::{Established, Phase};
 /// How long a replaced IKE SA waits for its deletion by the peer before it asks for it itself.
 pub(crate) const REPLACED_GRACE: Duration = Duration::from_secs(60);
 
+/// How long one that lost against another waits for its deletion by the peer. Then it goes without a word: the peer may
+/// never have concluded the exchange that made it, and would not know what is meant.
+pub(crate) const REDUNDANT_GRACE: Duration = Duration::from_secs(20);
+
 /// A request of ours that is being made, is out, or is being concluded.
 #[derive(Clone)]
 pub(crate) struct IkeRequest {

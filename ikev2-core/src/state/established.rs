@@ -630,12 +630,11 @@ impl Established {
         for kind in due {
             match kind {
                 TimerKind::RekeyIke => self.tasks.push_back(Task::RekeyIke { retries: 0 }),
-                TimerKind::HardIke => {
-                    if self.phase == Phase::Open {
-                        return self.end(cx, common, CloseReason::Expired);
-                    }
-                    self.tasks.push_back(Task::DeleteIke);
-                }
+                TimerKind::HardIke => match self.phase {
+                    Phase::Open => return self.end(cx, common, CloseReason::Expired),
+                    Phase::Redundant => return self.end(cx, common, CloseReason::Redundant),
+                    Phase::Replaced | Phase::Deleting => self.tasks.push_back(Task::DeleteIke),
+                },
                 TimerKind::Reauth if self.phase == Phase::Open => reauth::due(cx, common),
                 TimerKind::TaskRetry => self.tasks.extend(core::mem::take(&mut self.deferred)),
                 TimerKind::Liveness => self.on_liveness_due(cx, common),
