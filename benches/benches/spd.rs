@@ -44,7 +44,7 @@ fn flows(policies: u32, count: usize) -> Vec<Flow> {
             let network = 0xac10_0000 + rng.next_u32() % policies / 4 * 256;
             Flow {
                 src: core::net::Ipv4Addr::from_bits(0x0a00_0000 | rng.next_u32() >> 8).into(),
-                dst: core::net::Ipv4Addr::from_bits(network | rng.next_u32() % 256).into(),
+                dst: core::net::Ipv4Addr::from_bits(network | (rng.next_u32() % 256)).into(),
                 protocol: if rng.next_u32() % 2 == 0 { 6 } else { 17 },
                 src_port: Some(rng.next_u32() as u16),
                 dst_port: Some([22, 53, 443, 8080][rng.next_u32() as usize % 4]),

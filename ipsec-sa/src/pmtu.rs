@@ -226,7 +226,7 @@ fn replace_word(segment: &mut [u8], at: usize, before: u16, after: u16) -> Optio
     let checksum = segment.get_mut(16..)?.first_chunk_mut::<2>()?;
     // At an odd place the octets count the other way round.
     let (before, after) =
-        if at % 2 == 0 { (before, after) } else { (before.swap_bytes(), after.swap_bytes()) };
+        if at.is_multiple_of(2) { (before, after) } else { (before.swap_bytes(), after.swap_bytes()) };
     let sum = u32::from(!u16::from_be_bytes(*checksum)) + u32::from(!before) + u32::from(after);
     let sum = (sum & 0xffff) + (sum >> 16);
     let sum = (sum & 0xffff) + (sum >> 16);

@@ -297,6 +297,7 @@ mod tests {
     use super::*;
     use alloc::vec;
     use core::net::IpAddr;
+    use core::ops::RangeInclusive;
 
     use proptest::prelude::*;
 
@@ -389,14 +390,14 @@ mod tests {
             removed in any::<u8>(),
         ) {
             const PROTOCOLS: [u8; 6] = [0, 6, 17, 1, 58, 135];
-            let ports = [0..=65535, 65535..=0, 0..=1, 2..=2, 1..=3, 65535..=65535];
+            let ports = [(0, 65535), (65535, 0), (0, 1), (2, 2), (1, 3), (65535, 65535)];
             let address = |v4: bool, last: u8| match v4 {
                 true => IpAddr::from([10, 0, 0, last % 16]),
                 false => IpAddr::from([0, 0, 0, 0, 0, 0, 0, u16::from(last % 16)]),
             };
             let selector = |v4: bool, ends: [u8; 2], protocol: usize, port: usize| {
                 let (start, end) = (address(v4, ends[0]), address(v4, ends[1]));
-                let ports = ports[port].clone();
+                let ports = RangeInclusive::new(ports[port].0, ports[port].1);
                 TrafficSelector::new(PROTOCOLS[protocol], ports, start.min(end), start.max(end)).unwrap()
             };
             let mut spd = SecurityPolicyDatabase::new();
