@@ -104,7 +104,7 @@ fn job_time(seed: u64) -> Option<Duration> {
 }
 
 fn setup(seed: u64, generation: u32, keep: bool) -> Setup {
-    let esp = if seed % 3 == 0 { "aes128gcm16-x25519" } else { "aes128gcm16" };
+    let esp = if seed.is_multiple_of(3) { "aes128gcm16-x25519" } else { "aes128gcm16" };
     let seed_now = seed ^ u64::from(generation) << 48;
     let mut setup = Setup::psk(seed_now, "aes128gcm16-prfsha256-x25519", esp).insecure().over(
         Link { jitter: Duration::from_millis(20), duplication: 10, reordering: 20, ..Link::GOOD }
