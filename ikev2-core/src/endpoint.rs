@@ -284,6 +284,13 @@ impl Endpoint {
         self.task(now, handle, Task::Liveness)
     }
 
+    /// Tells that the peer sent an authentic packet on a Child SA: a sign of life like any message (RFC 7296 §2.4).
+    pub fn peer_alive(&mut self, now: Instant, handle: IkeHandle) {
+        if let Some(IkeSa { state: State::Established(state), .. }) = self.sas.get_mut(&handle) {
+            state.last_heard = state.last_heard.max(now);
+        }
+    }
+
     /// Hands in SPIs for inbound Child SAs ([`crate::SpiSource::Pool`]).
     pub fn supply_spis(&mut self, spis: impl IntoIterator<Item = Spi>) {
         for spi in spis {

@@ -5,6 +5,7 @@ use core::ops::Range;
 use ipsec_crypto::{CryptoError, CryptoProvider};
 use ipsec_sa::tunnel::inner_len;
 use ipsec_sa::{Direction, Meter, Mode, ReplayError, ReplayWindow, SaParams};
+use ipsec_wire::ike::SnId;
 use ipsec_wire::{AhView, IpProtocol, Spi};
 
 use crate::mutable::{MAX_HEADERS, Purpose, Split, split, zeroed};
@@ -62,9 +63,11 @@ impl AhInbound {
     /// # Errors
     /// [`SaError`].
     pub fn new(params: &SaParams, provider: &CryptoProvider) -> Result<Self, SaError> {
+        // Where numbers may repeat there is nothing to compare (RFC 9827).
+        let window = if params.sequence == SnId::UNSPECIFIED_32 { 0 } else { params.replay_window };
         Ok(Self {
             transform: Transform::new(params, provider, Direction::Inbound)?,
-            window: ReplayWindow::new(params.replay_window).with_floor(params.sequence_floor),
+            window: ReplayWindow::new(window).with_floor(params.sequence_floor),
             meter: Meter::new(&params.lifetimes.hard),
             stats: InboundStats::default(),
         })

@@ -13,10 +13,14 @@ use crate::SaError;
 /// Octets in front of the ICV.
 pub(crate) const FIXED_LEN: usize = 12;
 const MAX_ICV: usize = 64;
+/// The IV of GMAC (RFC 4543 §3.1).
+const MAX_IV: usize = 8;
 
 pub(crate) struct Transform {
     mac: Box<dyn MacKey>,
+    /// The IV at the front of the ICV included.
     pub(crate) icv_len: usize,
+    iv_len: usize,
     pub(crate) spi: Spi,
     pub(crate) esn: bool,
     pub(crate) mode: Mode,
@@ -56,8 +60,12 @@ impl Transform {
         if icv_len == 0 || icv_len > MAX_ICV {
             return Err(SaError::IcvLength(icv_len));
         }
+        let iv_len = row.iv_len();
+        if iv_len > MAX_IV || iv_len > icv_len {
+            return Err(SaError::IcvLength(icv_len));
+        }
         let esn = params.sequence == SnId::SEQUENTIAL_64;
-        Ok(Self { mac: row.mac_key(key)?, icv_len, spi: params.spi, esn, mode: params.mode })
+        Ok(Self { mac: row.mac_key(key)?, icv_len, iv_len, spi: params.spi, esn, mode: params.mode })
     }
 
     /// Octets of AH with its ICV padded to 32 or 64 bits (RFC 4302 §2.6, §3.3.3.2.1).
@@ -66,7 +74,8 @@ impl Transform {
         (FIXED_LEN + self.icv_len).next_multiple_of(if to_64_bits { 8 } else { 4 })
     }
 
-    /// Writes the ICV over `icv`. `padding` is what follows the ICV inside AH.
+    /// Writes the ICV over `icv`. `padding` is what follows the ICV inside AH. An IV is the sequence number, which is given
+    /// out once under a key (RFC 4543 §3.1).
     pub(crate) fn sign(
         &self,
         headers: &[u8],
@@ -76,9 +85,11 @@ impl Transform {
         payload: &[u8],
         icv: &mut [u8],
     ) -> Result<(), CryptoError> {
-        let (zero, high) = ([0; MAX_ICV], high_half(self.esn, seq));
-        let zero = zero.get(..self.icv_len).unwrap_or_default();
-        self.mac.sign(&[headers, fixed, zero, padding, payload, high.as_slice()], icv)
+        let number = seq.to_be_bytes();
+        let iv = number.get(MAX_IV - self.iv_len..).unwrap_or_default();
+        let (blank, high) = (self.blank(iv), high_half(self.esn, seq));
+        let blank = blank.get(..self.icv_len).unwrap_or_default();
+        self.mac.sign_with_iv(iv, &[headers, fixed, blank, padding, payload, high.as_slice()], icv)
     }
 
     /// Compares the ICV in constant time.
@@ -91,9 +102,19 @@ impl Transform {
         payload: &[u8],
         icv: &[u8],
     ) -> Result<(), CryptoError> {
-        let (zero, high) = ([0; MAX_ICV], high_half(self.esn, seq));
-        let zero = zero.get(..self.icv_len).unwrap_or_default();
-        self.mac.verify(&[headers, fixed, zero, padding, payload, high.as_slice()], icv)
+        let iv = icv.get(..self.iv_len).unwrap_or_default();
+        let (blank, high) = (self.blank(iv), high_half(self.esn, seq));
+        let blank = blank.get(..self.icv_len).unwrap_or_default();
+        self.mac.verify(&[headers, fixed, blank, padding, payload, high.as_slice()], icv)
+    }
+
+    /// The ICV as it counts in its own computation: zero, but for an IV (RFC 4543 §7).
+    fn blank(&self, iv: &[u8]) -> [u8; MAX_ICV] {
+        let mut blank = [0; MAX_ICV];
+        for (octet, value) in blank.iter_mut().zip(iv) {
+            *octet = *value;
+        }
+        blank
     }
 }
 

@@ -42,6 +42,7 @@
 
 extern crate alloc;
 
+pub mod aggfrag;
 mod batch;
 mod cipher;
 mod error;

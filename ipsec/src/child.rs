@@ -5,7 +5,7 @@ use alloc::vec::Vec;
 
 use ikev2_core::{ConnectionId, IkeHandle, Path};
 use ipsec_esp::{EspInbound, EspOutbound};
-use ipsec_sa::{Flow, LifetimeEvent, LifetimeState, Lifetimes, PolicyId, TrafficSelector};
+use ipsec_sa::{Flow, Instant, LifetimeEvent, LifetimeState, Lifetimes, PolicyId, TrafficSelector};
 use ipsec_wire::Spi;
 
 use crate::Volume;
@@ -31,6 +31,8 @@ pub(crate) struct Child {
     pub(crate) outbound_life: LifetimeState,
     /// Whether a replacement was asked for because the sequence numbers run out.
     pub(crate) low: bool,
+    /// When the endpoint was last told of a packet from the peer.
+    pub(crate) told: Instant,
 }
 
 /// What has become due for an SA.
@@ -55,7 +57,7 @@ impl Child {
 
     /// What is due after a packet was sealed.
     #[inline]
-    pub(crate) fn outbound_due(&mut self, now: ipsec_sa::Instant) -> Option<Due> {
+    pub(crate) fn outbound_due(&mut self, now: Instant) -> Option<Due> {
         if self.outbound.sequence().is_low() && !self.low {
             self.low = true;
             return Some(Due::Rekey);
@@ -65,7 +67,7 @@ impl Child {
 
     /// What is due after a packet was opened.
     #[inline]
-    pub(crate) fn inbound_due(&mut self, now: ipsec_sa::Instant) -> Option<Due> {
+    pub(crate) fn inbound_due(&mut self, now: Instant) -> Option<Due> {
         self.inbound_life.poll(now, self.inbound.meter()).map(due)
     }
 

@@ -336,6 +336,7 @@ impl Stack {
             inbound_life: LifetimeState::new(untimed(inbound_limits), now),
             outbound_life: LifetimeState::new(untimed(outbound_limits), now),
             low: false,
+            told: now,
         });
         let event = ChildInstalled {
             connection,

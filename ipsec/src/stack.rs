@@ -7,6 +7,7 @@ use alloc::collections::{BTreeMap, VecDeque};
 use alloc::vec::Vec;
 use core::fmt;
 use core::ops::Range;
+use core::time::Duration;
 
 use ikev2_core::job::UnknownOp;
 use ikev2_core::{
@@ -17,17 +18,17 @@ use ipsec_crypto::{CryptoProvider, SuiteProtocol};
 use ipsec_esp::tunnel::{Decapsulated, Ecn, apply_ecn};
 use ipsec_esp::{OpenError, SealError};
 use ipsec_sa::{
-    Direction, Flow, Instant, Mode, Policy, PolicyAction, PolicyError, PolicyId, PopulateFromPacket,
-    ProtectSpec, SaDatabase, SecurityPolicyDatabase, SecurityProtocol,
+    Direction, Flow, FragmentFlows, Instant, Mode, Policy, PolicyAction, PolicyError, PolicyId,
+    PopulateFromPacket, ProtectSpec, SaDatabase, SecurityPolicyDatabase, SecurityProtocol,
 };
-use ipsec_wire::{Spi, UdpEncapRange, locate_udp_encap};
+use ipsec_wire::{IpView, Spi, UdpEncapRange, locate_udp_encap};
 use rand_core::CryptoRng;
 use thiserror::Error;
 
 use crate::child::{Child, ChildInfo, Due};
 use crate::control::{Chore, Ike};
 use crate::demand::{Demand, Protect};
-use crate::inner::{announced, flow_of};
+use crate::inner::announced;
 use crate::{DropReason, Meta, Output, Received, StackConfig, Stats, Verdict};
 
 /// Room in front of an IP packet that [`Stack::handle_ip`] never needs more than: IPv6 and UDP header, SPI, sequence
@@ -35,6 +36,12 @@ use crate::{DropReason, Meta, Output, Received, StackConfig, Stats, Verdict};
 pub const HEADROOM: usize = 40 + 8 + 8 + 16;
 /// Room behind an IP packet that [`Stack::handle_ip`] never needs more than: padding, trailer, ICV.
 pub const TAILROOM: usize = 15 + 2 + 32;
+
+/// How often at most the endpoint is told that packets come in on a Child SA.
+const TELL_ALIVE: Duration = Duration::from_secs(1);
+/// Datagrams in fragments that are remembered, and how long.
+const FRAGMENTED: usize = 1024;
+const FRAGMENTS_LAST: Duration = Duration::from_secs(30);
 
 /// Policies from this number on are those that [`Stack::add_connection`] makes.
 pub const FIRST_OWN_POLICY: PolicyId = PolicyId(1 << 31);
@@ -63,6 +70,8 @@ pub struct Stack {
     /// When something is asked of the endpoint again that it could not do yet.
     pub(crate) retry_at: Option<Instant>,
     pub(crate) stats: Stats,
+    /// What first fragments showed, for those behind them (RFC 4301 §7.3).
+    fragments: FragmentFlows,
     next_policy: u32,
 }
 
@@ -119,6 +128,7 @@ impl Stack {
             deadline: None,
             retry_at: None,
             stats: Stats::default(),
+            fragments: FragmentFlows::new(FRAGMENTED, FRAGMENTS_LAST),
             next_policy: FIRST_OWN_POLICY.0,
             config,
             provider,
@@ -446,7 +456,11 @@ impl Stack {
             Err(_) => None,
         };
         let checked = opened.map_err(DropReason::Open).and_then(|opened| {
-            // The peer has this SA, whatever is inside.
+            // The peer has this SA and lives, whatever is inside.
+            if now - child.told >= TELL_ALIVE {
+                child.told = now;
+                self.endpoint.peer_alive(now, child.ike);
+            }
             if core::mem::take(&mut child.standby)
                 && let Some(protect) = child.policy.and_then(|id| self.protects.get_mut(&id))
             {
@@ -456,7 +470,10 @@ impl Stack {
                 return Err(DropReason::Dummy);
             }
             let inner = packet.get_mut(opened.payload.clone()).ok_or(DropReason::Inner)?;
-            let (flow, len) = flow_of(inner).map_err(|_| DropReason::Inner)?;
+            let view = IpView::parse(inner).map_err(|_| DropReason::Inner)?;
+            // Fragments of this SA alone vouch for each other.
+            let flow = self.fragments.flow_of(now, spi.0, &view);
+            let len = view.packet().len();
             if opened.next_header != announced(inner) {
                 return Err(DropReason::Inner);
             }
@@ -479,7 +496,8 @@ impl Stack {
     #[inline]
     fn outbound(&mut self, now: Instant, buf: &mut [u8], ip: Range<usize>) -> Result<Verdict, DropReason> {
         let packet = buf.get(ip.clone()).ok_or(DropReason::Seal(SealError::Range))?;
-        let (flow, len) = flow_of(packet).map_err(|_| DropReason::Malformed)?;
+        let view = IpView::parse(packet).map_err(|_| DropReason::Malformed)?;
+        let (flow, len) = (self.fragments.flow_of(now, 0, &view), view.packet().len());
         let ip = ip.start..ip.start + len;
         let policy = self.spd.lookup(Direction::Outbound, &flow).ok_or(DropReason::NoPolicy)?;
         let id = policy.id;

@@ -4,10 +4,12 @@ extern crate alloc;
 
 mod common;
 
+use core::time::Duration;
+
 use common::*;
 use ipsec::crypto::rustcrypto;
 use ipsec::esp::{EspOutbound, OpenError, OuterHeader};
-use ipsec::ike::{Endpoint, EndpointConfig, Event, Input, Output as IkeOutput};
+use ipsec::ike::{ConnectionConfig, Endpoint, EndpointConfig, Event, Input, Output as IkeOutput};
 use ipsec::sa::Instant;
 use ipsec::wire::IpProtocol;
 use ipsec::{DropReason, HEADROOM, Meta, Output, Received, Stack, StackConfig, TAILROOM, Verdict};
@@ -20,13 +22,20 @@ const NOW: Instant = Instant::from_secs(1000);
 struct Scene {
     stack: Stack,
     peer: EspOutbound,
+    now: Instant,
 }
 
 impl Scene {
     fn new() -> Self {
+        Self::with(|_| ())
+    }
+
+    fn with(change: impl Fn(&mut ConnectionConfig)) -> Self {
         let rng = |seed| Box::new(ChaCha20Rng::seed_from_u64(seed));
         let mut stack = Stack::new(StackConfig::default(), rustcrypto::provider(), rng(1), NOW);
-        stack.add_connection(connection(A, b"key")).unwrap();
+        let mut config = connection(A, b"key");
+        change(&mut config);
+        stack.add_connection(config).unwrap();
         let mut endpoint = Endpoint::new(EndpointConfig::default(), rustcrypto::provider(), rng(2), NOW);
         endpoint.add_connection(connection(B, b"key")).unwrap();
         let (mut buf, ip) = with_room(&udp(A, b"first"));
@@ -62,7 +71,7 @@ impl Scene {
                 break;
             }
         }
-        Self { stack, peer: peer.expect("a Child SA") }
+        Self { stack, peer: peer.expect("a Child SA"), now: NOW }
     }
 
     /// Seals whatever the peer likes, and hands it to the stack with this outer ECN field.
@@ -73,7 +82,7 @@ impl Scene {
         let sealed = self.peer.seal_in_place(&mut buf, range, next).unwrap();
         let mut packet = buf[sealed].to_vec();
         let path = ipsec::ike::Path::ip(outside(A), outside(B));
-        (self.stack.handle_datagram(NOW, Meta { path, ecn }, &mut packet), packet)
+        (self.stack.handle_datagram(self.now, Meta { path, ecn }, &mut packet), packet)
     }
 
     fn refused(&mut self, next: IpProtocol, payload: &[u8]) -> DropReason {
@@ -154,4 +163,38 @@ fn congestion_is_carried_inside_or_the_packet_is_dropped() {
     assert_eq!(marked[1] & 3, 0b11);
     let (received, _) = scene.send(IpProtocol::IPV4, &udp(B, b"not ect"), 0b11);
     assert_eq!(received, Received::Dropped(DropReason::Congestion));
+}
+
+#[test]
+fn packets_are_a_sign_of_life() {
+    let mut scene = Scene::with(|config| config.liveness = Some(Duration::from_secs(10)));
+    scene.now = NOW + Duration::from_secs(7);
+    scene.taken(&udp(B, b"alive"), 0);
+    // Ten seconds after the last message, but not after the last packet.
+    for (seconds, asked) in [(10, false), (16, false), (17, true)] {
+        scene.stack.handle_timeout(NOW + Duration::from_secs(seconds));
+        let asks = matches!(next(&mut scene.stack), Output::Transmit { .. });
+        assert_eq!(asks, asked, "{seconds} s");
+    }
+}
+
+#[test]
+fn later_fragments_go_where_the_first_one_may() {
+    let mut scene = Scene::with(|config| {
+        config.children[0].local = vec!["10.0.0.0/24[udp/4096]".parse().unwrap()];
+        config.children[0].remote = vec!["10.1.0.0/24[udp/8192]".parse().unwrap()];
+    });
+    let mut first = udp(B, b"the first part: ");
+    first[20..24].copy_from_slice(&[0x20, 0, 0x10, 0]);
+    (first[2], first[3], first[6]) = (0, 44, 0x20);
+    let mut later = first.clone();
+    (later[6], later[7]) = (0, 3);
+    let refused = Received::Dropped(DropReason::Selectors);
+    assert_eq!(scene.send(IpProtocol::IPV4, &later, 0).0, refused, "ports that nobody has seen");
+    assert_eq!(scene.taken(&first, 0), first);
+    assert_eq!(scene.taken(&later, 0), later);
+    // The first part of another datagram, with ports that the SA is not for, opens no way.
+    (first[5], first[21], later[5]) = (99, 1, 99);
+    assert_eq!(scene.send(IpProtocol::IPV4, &first, 0).0, refused);
+    assert_eq!(scene.send(IpProtocol::IPV4, &later, 0).0, refused);
 }

@@ -17,7 +17,8 @@ from scapy.layers.inet6 import (
     IPv6ExtHdrHopByHop,
     RouterAlert,
 )
-from scapy.layers.ipsec import AH, SecurityAssociation
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from scapy.layers.ipsec import AH, SecurityAssociation, split_for_transport, zero_mutable_fields
 from scapy.packet import Raw
 
 # name, integrity transform id, key octets, scapy's name
@@ -25,6 +26,10 @@ MACS = [
     ("sha256", 12, 32, "SHA2-256-128"),
     ("sha384", 13, 48, "SHA2-384-192"),
     ("sha512", 14, 64, "SHA2-512-256"),
+    ("sha1", 2, 20, "HMAC-SHA1-96"),
+    ("cmac96", 8, 16, "AES-CMAC-96"),
+    ("gmac128", 9, 20, None),
+    ("gmac256", 11, 36, None),
 ]
 SEQUENCES = [(False, 1), (False, 0x80000001), (True, 0xFFFFFFFF), (True, 0x7FFFFFFF12345678)]
 
@@ -59,6 +64,34 @@ def tunnels():
     yield "tunnel v6", IPv6(src="2001:db8::1", dst="2001:db8:ffff::2")
 
 
+def gmac(inner, tunnel, key, spi, esn, seq):
+    """RFC 4543, which scapy does not have for AH: put together from its parts and the GCM of `cryptography`."""
+    iv = seq.to_bytes(8, "big")
+    ah = AH(spi=spi, seq=seq & 0xFFFFFFFF, icv=iv + bytes(16))
+    if tunnel is not None:
+        header, ah.nh, payload = tunnel.copy(), 4 if inner.version == 4 else 41, inner
+        if header.version == 4:
+            header.proto = 51
+        else:
+            header.nh = 51
+    else:
+        header, ah.nh, payload = split_for_transport(inner, 51)
+    # In units of four octets, less two; behind IPv6 a multiple of eight.
+    padding = 4 if header.version == 6 else 0
+    ah.payloadlen = (12 + 24 + padding) // 4 - 2
+    ah.padding = bytes(padding)
+    packet = parsed(header / ah / payload)
+    zeroed = bytes(zero_mutable_fields(parsed(packet), sending=True))
+    # Which takes the IV for a part of the ICV.
+    at = bytes(packet).index(bytes(ah)[:12]) + 12
+    aad = zeroed[:at] + iv + bytes(16) + zeroed[at + 24:]
+    if esn:
+        aad += (seq >> 32).to_bytes(4, "big")
+    tag = AESGCM(key[:-4]).encrypt(key[-4:] + iv, b"", aad)
+    octets = bytes(packet)
+    return octets[:at + 8] + tag + octets[at + 24:]
+
+
 def vectors():
     for m, (name, integ, key_len, auth_algo) in enumerate(MACS):
         for i, (esn, seq) in enumerate(SEQUENCES):
@@ -66,6 +99,11 @@ def vectors():
                 for k, (mode, tunnel) in enumerate(tunnels()):
                     key = octets(key_len, 0x31 + m)
                     spi = 0x20000000 + 4096 * m + 256 * i + 16 * j + k
+                    inner = parsed(inner)
+                    if auth_algo is None:
+                        sealed = gmac(parsed(inner), tunnel, key, spi, esn, seq)
+                        yield vector(name, mode, kind, seq, integ, key, spi, esn, inner, sealed)
+                        continue
                     sa = SecurityAssociation(
                         AH,
                         spi=spi,
@@ -76,20 +114,23 @@ def vectors():
                         esn=seq >> 32,
                     )
                     sa.seq_num = seq & 0xFFFFFFFF
-                    inner = parsed(inner)
                     # AH zeroes fields of the packet that it is given.
                     sealed = sa.encrypt(parsed(inner), esn_en=esn, esn=seq >> 32)
-                    yield {
-                        "name": f"{name}/{mode}/{kind}/{seq:x}",
-                        "mode": mode.split()[0],
-                        "integ": integ,
-                        "key": key.hex(),
-                        "spi": spi,
-                        "esn": esn,
-                        "seq": f"{seq:x}",
-                        "inner": bytes(inner).hex(),
-                        "sealed": bytes(sealed).hex(),
-                    }
+                    yield vector(name, mode, kind, seq, integ, key, spi, esn, inner, sealed)
+
+
+def vector(name, mode, kind, seq, integ, key, spi, esn, inner, sealed):
+    return {
+        "name": f"{name}/{mode}/{kind}/{seq:x}",
+        "mode": mode.split()[0],
+        "integ": integ,
+        "key": key.hex(),
+        "spi": spi,
+        "esn": esn,
+        "seq": f"{seq:x}",
+        "inner": bytes(inner).hex(),
+        "sealed": bytes(sealed).hex(),
+    }
 
 
 json.dump(list(vectors()), sys.stdout, indent=0)
