@@ -157,10 +157,14 @@ impl fmt::Display for Failure {
     }
 }
 
+/// More choices than this do not lead to an end.
+const LONGEST_TRAIL: u32 = 2_000;
+
 /// The choices that led to a state, the last one first.
 #[derive(Debug)]
 struct Trail {
     choice: (u8, bool),
+    length: u32,
     before: Option<Arc<Trail>>,
 }
 
@@ -309,6 +313,9 @@ impl Search {
             }
             return;
         }
+        if trail.as_ref().is_some_and(|trail| trail.length > LONGEST_TRAIL) {
+            return fail(String::from("it goes on and on"), trail.as_ref());
+        }
         let actions = world.actions();
         if actions.is_empty() {
             return fail(String::from("nothing can happen any more"), trail.as_ref());
@@ -320,7 +327,8 @@ impl Search {
                 self.outcome.steps += 1;
                 let drew = next.luck.drew_nonce();
                 let choice = (u8::try_from(place).unwrap_or(u8::MAX), high);
-                stack.push((next, Some(Arc::new(Trail { choice, before: trail.clone() }))));
+                let length = trail.as_ref().map_or(1, |trail| trail.length + 1);
+                stack.push((next, Some(Arc::new(Trail { choice, length, before: trail.clone() }))));
                 // Without a nonce drawn there is no second future.
                 if !drew || !world.scenario.nonces {
                     break;

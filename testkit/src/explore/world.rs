@@ -156,6 +156,9 @@ pub(crate) struct World {
     pub(crate) record: Record_,
 }
 
+/// No single input has more outputs than this.
+const MOST_OUTPUTS: u32 = 1_000;
+
 const LEFT: [u8; 4] = [192, 0, 2, 1];
 const RIGHT: [u8; 4] = [192, 0, 2, 2];
 const OUTSIDE: [u8; 4] = [192, 0, 2, 99];
@@ -548,7 +551,7 @@ impl World {
 
     fn drain(&mut self, side: Side) {
         let at = index(side);
-        loop {
+        for _ in 0..MOST_OUTPUTS {
             let end = &mut self.ends[at];
             let wanted = end.endpoint.spis_wanted();
             if wanted > 0 {
@@ -567,6 +570,7 @@ impl World {
                 Output::Event(_, event) => self.take(side, event),
             }
         }
+        self.violate(String::from("one side does not stop talking"));
     }
 
     fn transmit(&mut self, side: Side, path: &Path, data: Vec<u8>) {
