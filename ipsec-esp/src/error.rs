@@ -140,6 +140,13 @@ pub enum OpenError {
     /// was authentic.
     #[error("congestion experienced by a packet that is not ECN-capable")]
     Congestion,
+    /// The payload is no IPComp of the negotiated kind, or its compressed data is broken (RFC 3173 §2.3). The packet was
+    /// authentic.
+    #[error("compressed payload is malformed")]
+    Compression,
+    /// The compressed payload expands to more than there is room for. The packet was authentic.
+    #[error("compressed payload is larger than there is room for")]
+    Expansion,
     /// The hard lifetime in octets or packets is used up.
     #[error("hard lifetime of the SA is used up")]
     Lifetime,

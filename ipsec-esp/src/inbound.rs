@@ -23,7 +23,7 @@ pub struct EspInbound {
     transform: EspTransform,
     window: ReplayWindow,
     /// Next headers that tunnel mode takes beside IPv4, IPv6 and dummies.
-    ipcomp: bool,
+    ipcomp: Option<u16>,
     aggfrag: bool,
     meter: Meter,
     stats: InboundStats,
@@ -79,6 +79,10 @@ pub struct InboundStats {
     pub bad_headers: u64,
     /// Dropped for congestion that the inner packet's transport does not know.
     pub congestion: u64,
+    /// Authentic, but the compressed payload is not what was negotiated.
+    pub bad_compression: u64,
+    /// Authentic, but expands to more than there was room for.
+    pub too_large: u64,
     /// Numbers tried in a subspace further ahead than the window tells ([`ResyncPolicy`]).
     pub resync_tried: u64,
 }
@@ -98,7 +102,7 @@ impl EspInbound {
         Ok(Self {
             transform,
             window: ReplayWindow::new(window).with_floor(params.sequence_floor),
-            ipcomp: params.ipcomp.is_some(),
+            ipcomp: params.ipcomp.map(|cpis| cpis.inbound),
             aggfrag: params.aggfrag,
             meter: Meter::new(&lifetimes(params, provider).hard),
             stats: InboundStats::default(),
@@ -168,7 +172,7 @@ impl EspInbound {
         match next {
             IpProtocol::IPV4 | IpProtocol::IPV6 => inner_len(next, payload).ok_or(OpenError::Inner),
             IpProtocol::NO_NEXT_HEADER => Ok(payload.len()),
-            IpProtocol::IPCOMP if self.ipcomp => Ok(payload.len()),
+            IpProtocol::IPCOMP if self.ipcomp.is_some() => Ok(payload.len()),
             IpProtocol::AGGFRAG if self.aggfrag => Ok(payload.len()),
             _ => Err(OpenError::NextHeader),
         }
@@ -188,12 +192,20 @@ impl EspInbound {
             OpenError::Fragment => &mut self.stats.fragments,
             OpenError::Header => &mut self.stats.bad_headers,
             OpenError::Congestion => &mut self.stats.congestion,
+            OpenError::Compression => &mut self.stats.bad_compression,
+            OpenError::Expansion => &mut self.stats.too_large,
         };
         *counter += 1;
     }
 
     pub(crate) fn rebuild(&self) -> Rebuild {
         self.rebuild.as_deref().copied().unwrap_or_default()
+    }
+
+    /// The CPI of compressed packets to us, where IPComp was negotiated.
+    #[must_use]
+    pub const fn ipcomp_cpi(&self) -> Option<u16> {
+        self.ipcomp
     }
 
     /// The SPI that its packets carry.

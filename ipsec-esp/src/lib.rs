@@ -48,6 +48,10 @@ mod cipher;
 mod error;
 mod headers;
 mod inbound;
+#[cfg(feature = "ipcomp")]
+pub mod ipcomp;
+#[cfg(not(feature = "ipcomp"))]
+mod no_ipcomp;
 mod outbound;
 mod packet;
 mod padding;

@@ -24,6 +24,8 @@ pub struct EspOutbound {
     /// In BEET mode only.
     beet: Option<Box<BeetAddresses>>,
     tfc: bool,
+    #[cfg(feature = "ipcomp")]
+    ipcomp: Option<Box<crate::ipcomp::Association>>,
 }
 
 /// What happened to packets to be sent.
@@ -57,6 +59,8 @@ impl EspOutbound {
             stats: OutboundStats::default(),
             beet: BeetAddresses::new(params)?.map(Box::new),
             tfc: params.tfc,
+            #[cfg(feature = "ipcomp")]
+            ipcomp: params.ipcomp.map(|cpis| Box::new(crate::ipcomp::Association::new(cpis.outbound))),
         })
     }
 
@@ -76,7 +80,7 @@ impl EspOutbound {
         next: IpProtocol,
     ) -> Result<Range<usize>, SealError> {
         let seq = self.admit(buf, &payload, next)?;
-        self.transform.seal_admitted(&seq, None, buf, payload, next)
+        self.transform.seal_admitted(&seq, None, None, buf, payload, next)
     }
 
     /// Seals the payload with zeros behind it up to `len` octets, which hide its length (TFC padding, RFC 4303 §2.7).
@@ -140,6 +144,16 @@ impl EspOutbound {
 
     pub(crate) fn beet(&self) -> Option<BeetAddresses> {
         self.beet.as_deref().copied()
+    }
+
+    #[cfg(feature = "ipcomp")]
+    pub(crate) fn association(&self) -> Option<&crate::ipcomp::Association> {
+        self.ipcomp.as_deref()
+    }
+
+    #[cfg(feature = "ipcomp")]
+    pub(crate) fn association_mut(&mut self) -> Option<&mut crate::ipcomp::Association> {
+        self.ipcomp.as_deref_mut()
     }
 
     #[cold]

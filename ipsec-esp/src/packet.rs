@@ -13,6 +13,10 @@ use ipsec_wire::ip::{Ipv4Header, Ipv6Header};
 use ipsec_wire::{IpProtocol, IpView};
 
 use crate::headers::{MAX_REPLACED, Purpose, Replaced, patch, split, translate_checksum};
+#[cfg(feature = "ipcomp")]
+use crate::ipcomp::Deflate;
+#[cfg(not(feature = "ipcomp"))]
+use crate::no_ipcomp::Deflate;
 use crate::transform::Room;
 use crate::{EspInbound, EspOutbound, OpenError, SaError, SealError};
 
@@ -30,8 +34,11 @@ pub struct OpenedPacket {
     pub next_header: IpProtocol,
     /// The whole sequence number.
     pub seq: u64,
+    /// The ECN field of the outer header.
+    pub outer_ecn: Ecn,
     /// Inner and outer ECN field cannot both be what an ingress wrote (RFC 6040 §4.2): worth a count.
     pub ecn_alarm: bool,
+    pub(crate) compressed: bool,
 }
 
 impl OpenedPacket {
@@ -39,6 +46,12 @@ impl OpenedPacket {
     #[must_use]
     pub fn is_dummy(&self) -> bool {
         self.next_header == IpProtocol::NO_NEXT_HEADER
+    }
+
+    /// Whether the payload is compressed (IPComp, RFC 3173) and is to be expanded.
+    #[must_use]
+    pub fn is_compressed(&self) -> bool {
+        self.compressed
     }
 }
 
@@ -103,6 +116,15 @@ impl EspOutbound {
     /// # Errors
     /// [`SealError`]; nothing is spent or changed for a packet that does not fit.
     pub fn seal_packet(&mut self, buf: &mut [u8], ip: Range<usize>) -> Result<Range<usize>, SealError> {
+        self.seal_whole(buf, ip, None)
+    }
+
+    pub(crate) fn seal_whole(
+        &mut self,
+        buf: &mut [u8],
+        ip: Range<usize>,
+        deflate: Option<&mut Deflate>,
+    ) -> Result<Range<usize>, SealError> {
         if self.transform().mode() == Mode::Tunnel {
             let packet = buf.get(ip.clone()).ok_or(SealError::Range)?;
             let next = match packet.first().map(|first| first >> 4) {
@@ -110,9 +132,14 @@ impl EspOutbound {
                 _ => IpProtocol::IPV6,
             };
             let len = inner_len(next, packet).ok_or(SealError::Inner)?;
-            return self.seal_in_place(buf, ip.start..ip.start + len, next);
+            let payload = ip.start..ip.start + len;
+            return match deflate {
+                #[cfg(feature = "ipcomp")]
+                Some(deflate) => self.seal_compressed(deflate, buf, payload, next),
+                _ => self.seal_in_place(buf, payload, next),
+            };
         }
-        let sealed = self.seal_between(buf, ip);
+        let sealed = self.seal_between(buf, ip, deflate);
         if matches!(
             sealed,
             Err(SealError::Fragment | SealError::Headers | SealError::Address | SealError::Inner)
@@ -122,7 +149,12 @@ impl EspOutbound {
         sealed
     }
 
-    fn seal_between(&mut self, buf: &mut [u8], ip: Range<usize>) -> Result<Range<usize>, SealError> {
+    fn seal_between(
+        &mut self,
+        buf: &mut [u8],
+        ip: Range<usize>,
+        deflate: Option<&mut Deflate>,
+    ) -> Result<Range<usize>, SealError> {
         let packet = buf.get(ip.clone()).ok_or(SealError::Range)?;
         let mut at = split(packet, Purpose::Seal)?;
         let view = IpView::parse(packet).map_err(|_| SealError::Inner)?;
@@ -156,7 +188,13 @@ impl EspOutbound {
             (true, Some(_)) if outer.1.is_ipv4() => Ipv4Header::LEN,
             (true, Some(_)) => Ipv6Header::LEN,
         };
-        let payload = ip.start + at.headers..ip.start + at.total;
+        let mut payload = ip.start + at.headers..ip.start + at.total;
+        let plain = buf.get(payload.clone()).ok_or(SealError::Range)?;
+        let compressed = deflate.and_then(|deflate| self.compressed(deflate, plain, at.next));
+        if let Some(octets) = compressed {
+            payload.end = payload.start + octets.len();
+            at.next = IpProtocol::IPCOMP;
+        }
         let Room { head, tail } = self.transform().room(payload.len());
         if payload.start < head + header {
             let head = (head + header).saturating_sub(at.headers);
@@ -177,11 +215,14 @@ impl EspOutbound {
             }
         }
         let seq = self.admit(buf, &payload, at.next)?;
+        if let Some(octets) = compressed {
+            buf.get_mut(payload.clone()).ok_or(SealError::Range)?.copy_from_slice(octets);
+        }
         let start = payload.start - head - header;
         if keeps && beet.is_none() {
             buf.copy_within(ip.start..ip.start + header, start);
         }
-        self.transform().seal_admitted(&seq, None, buf, payload, at.next)?;
+        self.transform().seal_admitted(&seq, None, None, buf, payload, at.next)?;
         let headers = buf.get_mut(start..start + header).ok_or(SealError::Range)?;
         if beet.is_some() {
             headers.copy_from_slice(replaced.get(..header).ok_or(SealError::Range)?);
@@ -213,7 +254,9 @@ impl EspInbound {
             packet: payload.clone(),
             next_header: opened.next_header,
             seq: opened.seq,
+            outer_ecn: outer.unwrap_or_default(),
             ecn_alarm: false,
+            compressed: false,
         };
         if opened.is_dummy() {
             rebuilt.packet = payload.start..payload.start;
@@ -239,6 +282,13 @@ impl EspInbound {
             }
         };
         done.inspect_err(|error| self.count(*error))?;
+        rebuilt.compressed = self.ipcomp_cpi().is_some()
+            && match self.transform().mode() {
+                Mode::Tunnel => opened.next_header == IpProtocol::IPCOMP,
+                _ => packet
+                    .get(rebuilt.packet.clone())
+                    .is_some_and(|ip| split(ip, Purpose::Open).is_ok_and(|at| at.next == IpProtocol::IPCOMP)),
+            };
         if let (Mode::Transport, Some(original)) = (self.transform().mode(), self.rebuild().nat_original)
             && let Some(packet) = packet.get_mut(rebuilt.packet.clone())
         {

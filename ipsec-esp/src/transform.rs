@@ -178,7 +178,7 @@ impl EspTransform {
     /// Whether an outer header can be made for `inner`.
     #[inline]
     pub(crate) fn check_inner(&self, next: IpProtocol, inner: &[u8]) -> Result<(), SealError> {
-        self.template.fields(next, inner).map(|_| ())
+        self.fields(next, inner).map(|_| ())
     }
 
     /// Seals the payload in place under a sequence number, which is spent whatever comes of it, and returns where
@@ -195,7 +195,7 @@ impl EspTransform {
         next: IpProtocol,
     ) -> Result<Range<usize>, SealError> {
         self.check(buf.len(), &payload)?;
-        self.seal_admitted(&seq, None, buf, payload, next)
+        self.seal_admitted(&seq, None, None, buf, payload, next)
     }
 
     /// [`EspTransform::seal_at`] with the caller's IV, to reproduce known packets. Whoever calls it answers for the
@@ -212,15 +212,22 @@ impl EspTransform {
         next: IpProtocol,
     ) -> Result<Range<usize>, SealError> {
         self.check(buf.len(), &payload)?;
-        self.seal_admitted(&seq, Some(iv), buf, payload, next)
+        self.seal_admitted(&seq, Some(iv), None, buf, payload, next)
     }
 
-    /// Seals what passed [`EspTransform::check`].
+    /// What the outer header takes from `inner`.
+    #[inline]
+    pub(crate) fn fields(&self, next: IpProtocol, inner: &[u8]) -> Result<OuterFields, SealError> {
+        self.template.fields(next, inner)
+    }
+
+    /// Seals what passed [`EspTransform::check`]. Without `fields` the payload is asked for them.
     #[inline]
     pub(crate) fn seal_admitted(
         &self,
         seq: &ReservedSeq,
         iv: Option<&[u8]>,
+        fields: Option<OuterFields>,
         buf: &mut [u8],
         payload: Range<usize>,
         next: IpProtocol,
@@ -236,7 +243,10 @@ impl EspTransform {
             rest.split_at_mut_checked(len + tail - usize::from(self.lengths.icv)).ok_or(SealError::Range)?;
         let (inner, trailer) = body.split_at_mut_checked(len).ok_or(SealError::Range)?;
 
-        let fields = self.template.fields(next, inner)?;
+        let fields = match fields {
+            None => self.template.fields(next, inner)?,
+            Some(fields) => fields,
+        };
         padding::write(trailer, next).ok_or(SealError::Range)?;
         let (fixed, iv_field) = header.split_first_chunk_mut::<HEADER_LEN>().ok_or(SealError::Range)?;
         let [a, b, c, d] = self.spi.to_bytes();

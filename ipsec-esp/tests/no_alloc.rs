@@ -7,8 +7,9 @@ use core::cell::Cell;
 use std::alloc::System;
 
 use common::*;
+use ipsec_esp::ipcomp::{Deflate, Inflate};
 use ipsec_esp::{EspInbound, EspOutbound, OpenError, OuterHeader, SealError, SealJob, seal_batch};
-use ipsec_sa::{Direction, SaParams, SequenceCounter};
+use ipsec_sa::{Direction, IpCompCpis, SaParams, SequenceCounter};
 use ipsec_wire::IpProtocol;
 use ipsec_wire::ike::SnId;
 
@@ -163,4 +164,28 @@ fn a_batch_allocates_nothing() {
         .collect();
     assert_eq!(allocations(|| seal_batch(&mut jobs)), 0);
     assert!(jobs.iter().all(|job| matches!(job.sealed(), Some(Ok(_)))));
+}
+
+#[test]
+fn compressing_and_expanding_allocate_nothing_after_the_first_packet() {
+    let change = |mut params: SaParams| {
+        params.ipcomp = Some(IpCompCpis { inbound: 300, outbound: 300 });
+        params
+    };
+    let (mut outbound, mut inbound) = pair(change, &SUITES[1], OuterHeader::Ip);
+    let (mut deflate, mut inflate) = (Deflate::default(), Inflate::new());
+    let mut inner = ipv4(1400);
+    inner[20..].fill(b'a');
+    let (mut buf, mut out) = (vec![0; 2048], vec![0; 2048]);
+    let mut once = || {
+        buf[100..1500].copy_from_slice(&inner);
+        let sealed = outbound.seal_packet_compressed(&mut deflate, &mut buf, 100..1500).unwrap();
+        let packet = &mut buf[sealed];
+        let opened = inbound.open_packet(packet).unwrap();
+        assert!(opened.is_compressed());
+        let expanded = inbound.expand(&mut inflate, packet, &opened, &mut out).unwrap();
+        assert!(out[expanded.packet] == inner);
+    };
+    once();
+    assert_eq!(allocations(|| (0..10).for_each(|_| once())), 0);
 }
