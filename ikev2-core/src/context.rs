@@ -35,7 +35,7 @@ pub(crate) enum Effect {
     /// A rekey has made a new IKE SA.
     Spawn(Box<IkeSa>),
     /// An IKE SA takes over the children and tasks of the one it replaces.
-    Inherit { to: IkeHandle, children: ChildTable, tasks: Vec<Task> },
+    Inherit { from: IkeHandle, to: IkeHandle, children: ChildTable, tasks: Vec<Task> },
     /// The peer uses the new IKE SA that it made: it stands, and takes over.
     Decided { parent: IkeHandle, heir: IkeHandle },
     /// This IKE SA lost against one made at the same time; the peer is to close it.

@@ -557,7 +557,8 @@ impl Endpoint {
                     }
                 });
             }
-            Effect::Inherit { to, children, tasks } => {
+            Effect::Inherit { from, to, children, tasks } => {
+                self.renewal_follows(from, to);
                 self.with(now, to, |sa, cx| match &mut sa.state {
                     State::Established(state) => {
                         state.undecided = None;

@@ -92,6 +92,21 @@ impl Endpoint {
         }
     }
 
+    /// The IKE SA that a renewal is to replace was rekeyed: the renewal replaces its heir.
+    pub(crate) fn renewal_follows(&mut self, old: IkeHandle, heir: IkeHandle) {
+        for sa in self.sas.values_mut() {
+            let replaces = match &mut sa.state {
+                State::InitSent(state) => &mut state.replaces,
+                State::AuthSent(state) => &mut state.init.replaces,
+                State::Established(state) => &mut state.retires,
+                _ => continue,
+            };
+            if *replaces == Some(old) {
+                *replaces = Some(heir);
+            }
+        }
+    }
+
     /// The new IKE SA stands: it makes the other children too, then the old one goes.
     pub(crate) fn renewed(&mut self, now: Instant, old: IkeHandle, new: IkeHandle) {
         let Some(IkeSa { state: State::Established(state), .. }) = self.sas.get(&old) else { return };

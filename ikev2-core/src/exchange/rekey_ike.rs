@@ -265,7 +265,7 @@ impl Established {
             // The peer takes part in no rekey of the IKE SA while it waits for an answer (RFC 7296 §2.25.1).
             child.unheard = None;
         }
-        cx.effects.push(Effect::Inherit { to, children, tasks });
+        cx.effects.push(Effect::Inherit { from: common.handle, to, children, tasks });
         common.event(Event::IkeRekeyed { replaced_by: to });
         if we_delete {
             self.tasks.push_front(Task::DeleteIke);

@@ -3,7 +3,7 @@
 //! ```text
 //! explore list
 //! explore run <scenario|all> <messages> <faults>
-//! explore deep [<folder>] [<share>/<shares>]
+//! explore deep [<folder>] [<share>/<shares>] [<scenario>...]
 //! explore replay <scenario> <messages> <faults> <trail>
 //! ```
 //!
@@ -45,9 +45,9 @@ fn main() -> ExitCode {
             let failed = chosen.iter().filter(|scenario| !run(scenario, limits, (0, 1))).count();
             code(!chosen.is_empty() && failed == 0)
         }
-        ["deep"] => deep("deep", "0/1"),
-        ["deep", folder] => deep(folder, "0/1"),
-        ["deep", folder, share] => deep(folder, share),
+        ["deep"] => deep("deep", "0/1", &[]),
+        ["deep", folder] => deep(folder, "0/1", &[]),
+        ["deep", folder, share, ref names @ ..] => deep(folder, share, names),
         ["replay", name, messages, faults] => again(name, messages, faults, ""),
         ["replay", name, messages, faults, trail] => again(name, messages, faults, trail),
         _ => usage(),
@@ -55,7 +55,8 @@ fn main() -> ExitCode {
 }
 
 fn usage() -> ExitCode {
-    eprintln!("explore list | run <scenario|all> <messages> <faults> | deep [<folder>] [<share>/<shares>]");
+    eprintln!("explore list | run <scenario|all> <messages> <faults>");
+    eprintln!("        | deep [<folder>] [<share>/<shares>] [<scenario>...]");
     eprintln!("        | replay <scenario> <messages> <faults> <trail>");
     ExitCode::from(2)
 }
@@ -120,7 +121,7 @@ fn again(name: &str, messages: &str, faults: &str, trail: &str) -> ExitCode {
     }
 }
 
-fn deep(folder: &str, share: &str) -> ExitCode {
+fn deep(folder: &str, share: &str, names: &[&str]) -> ExitCode {
     let Some((Ok(share), Ok(shares))) =
         share.split_once('/').map(|(share, shares)| (share.parse::<usize>(), shares.parse::<usize>()))
     else {
@@ -132,8 +133,16 @@ fn deep(folder: &str, share: &str) -> ExitCode {
         eprintln!("{}: {error}", folder.display());
         return ExitCode::FAILURE;
     }
+    // In the order in which they are named, so that small ones can go first.
+    let chosen: Vec<&'static Scenario> = match names {
+        [] => SCENARIOS.iter().collect(),
+        names => names.iter().filter_map(|name| scenario(name)).collect(),
+    };
+    if chosen.is_empty() {
+        return usage();
+    }
     let mut good = true;
-    for scenario in &SCENARIOS {
+    for scenario in chosen {
         for part in (0..SHARES).filter(|part| part % shares.max(1) == share) {
             let note = folder.join(format!("{}.{part}", scenario.name));
             if note.exists() {

@@ -47,6 +47,8 @@ pub enum Command {
     DeleteIke,
     /// Ask for a sign of life.
     Liveness,
+    /// Make the IKE SA and its children anew, and delete the old one.
+    Reauthenticate,
     /// The NAT before the left side forgets its mapping.
     RebindNat,
 }
@@ -72,6 +74,10 @@ pub struct Scenario {
     nonces: bool,
     /// Whether everything is to be there in the end.
     stays: bool,
+    /// Whether the left side keeps its first child up, whatever happens to it.
+    keeps: bool,
+    /// How often a request is sent before its peer is given up.
+    tries: u8,
     /// Whether a failure may be reported.
     may_fail: bool,
     /// How long packets of either side may be sent and not arrive.

@@ -2,13 +2,14 @@
 
 use core::time::Duration;
 
+use ikev2_core::config::Startup;
 use ikev2_core::{
     ChildConfig, ConnectionConfig, CookiePolicy, EndpointConfig, Executor, Identity, PeerIdentity, SpiSource,
 };
 use ipsec_crypto::{Secret, Suite};
 
 use super::Command::{
-    Connect, CreateChild, DeleteChild, DeleteIke, Liveness, RebindNat, RekeyChild, RekeyIke,
+    Connect, CreateChild, DeleteChild, DeleteIke, Liveness, Reauthenticate, RebindNat, RekeyChild, RekeyIke,
 };
 use super::dice::NONCE_LEN;
 use super::world::World;
@@ -26,13 +27,18 @@ const BASE: Scenario = Scenario {
     nat: false,
     nonces: true,
     stays: true,
+    keeps: false,
+    tries: 5,
     may_fail: false,
     longest_dark: Duration::ZERO,
     settling: super::SETTLING,
 };
 
-/// Every scenario. Re-authentication is missing: there is none yet.
-pub static SCENARIOS: [Scenario; 17] = [
+/// The responder may send on what it has just made before the initiator has its answer, which may be lost.
+const REAUTHENTICATION: Scenario = Scenario { longest_dark: Duration::from_secs(8), ..BASE };
+
+/// Every scenario.
+pub static SCENARIOS: [Scenario; 22] = [
     Scenario {
         name: "set-up",
         before: &[],
@@ -121,6 +127,34 @@ pub static SCENARIOS: [Scenario; 17] = [
         longest_dark: Duration::from_secs(15),
         ..BASE
     },
+    Scenario { name: "reauthentication", left: &[Reauthenticate], nonces: false, ..REAUTHENTICATION },
+    Scenario {
+        name: "reauthentication-offloaded",
+        left: &[Reauthenticate],
+        nonces: false,
+        offload: true,
+        ..REAUTHENTICATION
+    },
+    Scenario {
+        name: "reauthentication-against-child-rekey",
+        left: &[Reauthenticate],
+        right: &[RekeyChild(0)],
+        ..REAUTHENTICATION
+    },
+    Scenario {
+        name: "reauthentication-against-ike-rekey",
+        left: &[Reauthenticate],
+        right: &[RekeyIke],
+        ..REAUTHENTICATION
+    },
+    Scenario {
+        name: "kept-against-ike-delete",
+        right: &[DeleteIke],
+        keeps: true,
+        nonces: false,
+        longest_dark: Duration::from_secs(60),
+        ..BASE
+    },
 ];
 
 pub(super) fn host(scenario: &Scenario, side: Side) -> (EndpointConfig, ConnectionConfig) {
@@ -130,7 +164,7 @@ pub(super) fn host(scenario: &Scenario, side: Side) -> (EndpointConfig, Connecti
     config.cookie = CookiePolicy::Never;
     // More tries than mishaps, so that no peer is given up without reason.
     config.retransmit.jitter_percent = 0;
-    config.retransmit.tries = 5;
+    config.retransmit.tries = scenario.tries;
     if scenario.offload {
         config.executor = Executor::Caller;
         config.acknowledge_install = true;
@@ -166,6 +200,9 @@ pub(super) fn host(scenario: &Scenario, side: Side) -> (EndpointConfig, Connecti
         let esp = Suite::esp(esp).expect("an ESP proposal");
         let mut child = ChildConfig::tunnel(child_name(place), net(number), net(peer), vec![esp]);
         child.jitter_percent = 0;
+        if scenario.keeps && side == Side::Left {
+            child.startup = Startup::Keep;
+        }
         connection = connection.with_child(child);
     }
     (config, connection)
