@@ -507,7 +507,7 @@ impl Driver {
                 let echo = arrived.data.get(range).and_then(Echo::parse);
                 match echo {
                     Some(echo) if echo.reply && echo.identifier == IDENTIFIER => self.flow.answered += 1,
-                    Some(echo) if !echo.reply && echo.destination == A.inner => {
+                    Some(echo) if !echo.reply && echo.destination == IpAddr::V4(A.inner) => {
                         self.answered_requests += 1;
                         self.send_inner(&echo.answer())?;
                     }
@@ -539,8 +539,8 @@ impl Driver {
     fn send_echo(&mut self) -> Result<(), String> {
         self.flow.sent += 1;
         self.send_inner(&Echo {
-            source: A.inner,
-            destination: B.inner,
+            source: A.inner.into(),
+            destination: B.inner.into(),
             reply: false,
             identifier: IDENTIFIER,
             sequence: self.flow.sent,

@@ -1,7 +1,9 @@
-//! Drives real peers and oracles: strongSwan in a network namespace, and tshark over the example's capture.
+//! Drives real peers and oracles: strongSwan in a network namespace, tshark over the example's capture, and a Linux kernel
+//! in user mode.
 //!
-//! `cargo run --release -p interop` runs every case of the table and exits with 0 only when all pass. It
-//! needs root, for network namespaces, and exits with 2 when it or a package is missing.
+//! `cargo run --release -p interop` runs the table of strongSwan and tshark, `cargo run --release -p interop -- kernel` that
+//! of the kernel; they exit with 0 only when all cases pass, and with 2 when something of the system is missing. The
+//! former needs root, for network namespaces.
 
 extern crate alloc;
 
@@ -9,8 +11,10 @@ mod capture;
 mod case;
 mod driver;
 mod example;
+mod folders;
 mod harness;
 mod icmp;
+mod kernel;
 mod netns;
 mod oracle;
 mod process;
@@ -35,27 +39,32 @@ const TUN: &str = "/dev/net/tun";
 #[command(version, about)]
 struct Arguments {
     /// Only the cases whose name contains this.
-    #[arg(long, value_name = "SUBSTR")]
+    #[arg(long, global = true, value_name = "SUBSTR")]
     only: Option<String>,
     /// List the cases and run none.
-    #[arg(long)]
+    #[arg(long, global = true)]
     list: bool,
     /// Keep logs and captures of the cases that pass too.
-    #[arg(long)]
+    #[arg(long, global = true)]
     keep: bool,
     /// Print our trace and the peer's log of every case.
-    #[arg(long)]
+    #[arg(long, global = true)]
     verbose: bool,
     /// How many cases run beside each other, each in namespaces of its own.
     #[arg(long, default_value_t = 2, value_name = "N")]
     jobs: usize,
     #[command(subcommand)]
-    inner: Option<Inner>,
+    suite: Option<Suite>,
 }
 
-/// What the runner starts itself with.
+/// What is run instead of the table of strongSwan and tshark.
 #[derive(Subcommand, Debug)]
-enum Inner {
+enum Suite {
+    /// ESP and AH against a Linux kernel in user mode, with keys set by hand.
+    Kernel,
+    /// Sockets for ESP in UDP: the runner starts this inside the kernel's guest.
+    #[command(hide = true)]
+    HoldSockets,
     /// Our side of one case: the runner starts this inside our namespace.
     #[command(hide = true)]
     Case {
@@ -72,10 +81,31 @@ enum Inner {
 
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
-    let cases = table::cases();
-    if let Some(Inner::Case { name, dir, peer_namespace }) = &arguments.inner {
-        return runner::our_side(&cases, name, dir, peer_namespace);
+    match &arguments.suite {
+        None => strongswan_suite(&arguments),
+        Some(Suite::Kernel) => kernel_suite(&arguments),
+        Some(Suite::HoldSockets) => exit(kernel::hold_sockets().map(|()| true)),
+        Some(Suite::Case { name, dir, peer_namespace }) => {
+            runner::our_side(&table::cases(), name, dir, peer_namespace)
+        }
     }
+}
+
+fn kernel_suite(arguments: &Arguments) -> ExitCode {
+    let Arguments { only, keep, verbose, .. } = arguments;
+    let options = kernel::Options { only: only.as_deref(), keep: *keep, verbose: *verbose };
+    if arguments.list {
+        kernel::list(options);
+        return ExitCode::SUCCESS;
+    }
+    if lacks(kernel::NEEDED) {
+        return ExitCode::from(CANNOT_RUN);
+    }
+    exit(kernel::run(options))
+}
+
+fn strongswan_suite(arguments: &Arguments) -> ExitCode {
+    let cases = table::cases();
     let chosen: Vec<&case::Case> = cases
         .iter()
         .filter(|case| arguments.only.as_deref().is_none_or(|part| case.name.contains(part)))
@@ -94,10 +124,7 @@ fn main() -> ExitCode {
         eprintln!("interop needs root: it makes network namespaces and binds ports 500 and 4500 inside them");
         return ExitCode::from(CANNOT_RUN);
     }
-    let missing = process::missing_packages();
-    if !missing.is_empty() {
-        eprintln!("missing: {}", missing.join(", "));
-        eprintln!("apt-get install --no-install-recommends {}", missing.join(" "));
+    if lacks(runner::NEEDED) {
         return ExitCode::from(CANNOT_RUN);
     }
     if !Path::new(TUN).exists() {
@@ -106,7 +133,21 @@ fn main() -> ExitCode {
     }
     let options =
         runner::Options { keep: arguments.keep, verbose: arguments.verbose, jobs: arguments.jobs.max(1) };
-    match runner::run(&chosen, options) {
+    exit(runner::run(&chosen, options))
+}
+
+/// Whether packages are missing, which it names.
+fn lacks(needed: &[(&str, &'static str)]) -> bool {
+    let missing = process::missing_packages(needed);
+    if !missing.is_empty() {
+        eprintln!("missing: {}", missing.join(", "));
+        eprintln!("apt-get install --no-install-recommends {}", missing.join(" "));
+    }
+    !missing.is_empty()
+}
+
+fn exit(outcome: Result<bool, String>) -> ExitCode {
+    match outcome {
         Ok(true) => ExitCode::SUCCESS,
         Ok(false) => ExitCode::FAILURE,
         Err(reason) => {

@@ -69,31 +69,15 @@ pub(crate) fn tail(path: &Path, lines: usize) -> String {
     all[all.len().saturating_sub(lines)..].iter().map(|line| format!("    {line}\n")).collect()
 }
 
-/// What this program needs of the system: a file that tells whether it is there, and the package that has it.
-const NEEDED: &[(&str, &str)] = &[
-    ("/usr/lib/ipsec/charon", "strongswan-charon"),
-    ("/usr/sbin/swanctl", "strongswan-swanctl"),
-    ("/usr/lib/ipsec/plugins/libstrongswan-kernel-libipsec.so", "libcharon-extra-plugins"),
-    ("/usr/lib/ipsec/plugins/libstrongswan-openssl.so", "libstrongswan-standard-plugins"),
-    ("/usr/lib/ipsec/plugins/libstrongswan-curve25519.so", "libstrongswan-extra-plugins"),
-    ("ip", "iproute2"),
-    ("ping", "iputils-ping"),
-    ("tcpdump", "tcpdump"),
-    ("tshark", "tshark"),
-    ("unshare", "util-linux"),
-    ("mount", "mount"),
-    ("kill", "procps"),
-];
-
-/// The packages that are missing.
-pub(crate) fn missing_packages() -> Vec<&'static str> {
+/// The packages that are missing, of those that stand beside a file that tells whether they are there.
+pub(crate) fn missing_packages(needed: &[(&str, &'static str)]) -> Vec<&'static str> {
     let there = |file: &str| match Path::new(file).is_absolute() {
         true => Path::new(file).exists(),
         false => ["/usr/sbin", "/usr/bin", "/sbin", "/bin", "/usr/local/sbin", "/usr/local/bin"]
             .iter()
             .any(|folder| Path::new(folder).join(file).exists()),
     };
-    NEEDED.iter().filter(|(file, _)| !there(file)).map(|&(_, package)| package).collect()
+    needed.iter().filter(|(file, _)| !there(file)).map(|&(_, package)| package).collect()
 }
 
 /// Whether this process runs as root.

@@ -3,7 +3,7 @@
 use core::sync::atomic::{AtomicUsize, Ordering};
 use core::time::Duration;
 use std::fs::{self, File};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{ExitCode, Stdio};
 use std::sync::mpsc;
 use std::thread;
@@ -12,6 +12,7 @@ use std::time::Instant;
 use crate::capture::{CAPTURE, Capture};
 use crate::case::{Case, Kind};
 use crate::driver::Driver;
+use crate::folders::{WorkFolder, keep, kept_folder};
 use crate::netns::{self, A, B, Network};
 use crate::oracle::Dissection;
 use crate::scenario::Bench;
@@ -24,6 +25,22 @@ const CASE_LIMIT: Duration = Duration::from_secs(300);
 const REASON: &str = "reason";
 /// How many lines of each log a failure prints.
 const TAIL: usize = 60;
+
+/// What the cases need of the system: a file that tells whether it is there, and the package that has it.
+pub(crate) const NEEDED: &[(&str, &str)] = &[
+    ("/usr/lib/ipsec/charon", "strongswan-charon"),
+    ("/usr/sbin/swanctl", "strongswan-swanctl"),
+    ("/usr/lib/ipsec/plugins/libstrongswan-kernel-libipsec.so", "libcharon-extra-plugins"),
+    ("/usr/lib/ipsec/plugins/libstrongswan-openssl.so", "libstrongswan-standard-plugins"),
+    ("/usr/lib/ipsec/plugins/libstrongswan-curve25519.so", "libstrongswan-extra-plugins"),
+    ("ip", "iproute2"),
+    ("ping", "iputils-ping"),
+    ("tcpdump", "tcpdump"),
+    ("tshark", "tshark"),
+    ("unshare", "util-linux"),
+    ("mount", "mount"),
+    ("kill", "procps"),
+];
 
 /// How the cases are run.
 #[derive(Clone, Copy, Debug)]
@@ -47,7 +64,7 @@ pub(crate) fn run(cases: &[&Case], options: Options) -> Result<bool, String> {
     thread::scope(|scope| {
         let (results, finished) = mpsc::channel();
         for _ in 0..options.jobs.min(cases.len()) {
-            let (results, next, work) = (results.clone(), &next, &work.0);
+            let (results, next, work) = (results.clone(), &next, work.path());
             scope.spawn(move || {
                 while let Some(case) = cases.get(next.fetch_add(1, Ordering::Relaxed)) {
                     let dir = work.join(case.name);
@@ -160,63 +177,6 @@ pub(crate) fn our_side(cases: &[Case], name: &str, dir: &Path, peer_namespace: &
             ExitCode::FAILURE
         }
     }
-}
-
-/// The folder of this run, short enough for a socket's name; removed at the end.
-struct WorkFolder(PathBuf);
-
-impl WorkFolder {
-    const PREFIX: &'static str = "ipsec-interop-";
-
-    fn create() -> Result<Self, String> {
-        let parent = std::env::temp_dir();
-        for entry in fs::read_dir(&parent).into_iter().flatten().flatten() {
-            let name = entry.file_name().to_string_lossy().into_owned();
-            let owner = name.strip_prefix(Self::PREFIX).and_then(|pid| pid.parse::<u32>().ok());
-            if owner.is_some_and(|pid| !netns::is_running_here(pid)) {
-                let _ = fs::remove_dir_all(entry.path());
-            }
-        }
-        let dir = parent.join(format!("{}{}", Self::PREFIX, std::process::id()));
-        fs::create_dir_all(&dir).map_err(|error| format!("no folder to work in: {error}"))?;
-        Ok(WorkFolder(dir))
-    }
-}
-
-impl Drop for WorkFolder {
-    fn drop(&mut self) {
-        let _ = fs::remove_dir_all(&self.0);
-    }
-}
-
-/// Where logs and captures are kept: `interop` in the target folder this program was built into.
-fn kept_folder() -> Result<PathBuf, String> {
-    let program = std::env::current_exe().map_err(|error| error.to_string())?;
-    let target = program.ancestors().nth(2).ok_or("the program stands in no target folder")?;
-    Ok(target.join("interop"))
-}
-
-fn keep(dir: &Path, kept: &Path, name: &str) {
-    let to = kept.join(name);
-    let _ = fs::remove_dir_all(&to);
-    if let Err(error) = copy_folder(dir, &to) {
-        println!("  the logs of {name} cannot be kept: {error}");
-    }
-}
-
-fn copy_folder(from: &Path, to: &Path) -> std::io::Result<()> {
-    fs::create_dir_all(to)?;
-    for entry in fs::read_dir(from)? {
-        let entry = entry?;
-        let kind = entry.file_type()?;
-        let target = to.join(entry.file_name());
-        if kind.is_dir() {
-            copy_folder(&entry.path(), &target)?;
-        } else if kind.is_file() {
-            fs::copy(entry.path(), target)?;
-        }
-    }
-    Ok(())
 }
 
 fn print_logs(dir: &Path) {
