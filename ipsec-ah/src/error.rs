@@ -59,8 +59,8 @@ pub enum HeaderError {
     /// An option that is longer than its header.
     #[error("malformed option")]
     Option,
-    /// A source route or routing header with segments left.
-    #[error("source route with segments left")]
+    /// A source route or routing header that nobody can follow to its end, or one that arrives with segments left.
+    #[error("source route is malformed, unknown or not at its end")]
     Route,
     /// More extension headers or octets of headers than are provided for.
     #[error("too many headers")]

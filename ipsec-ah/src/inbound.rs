@@ -6,10 +6,10 @@ use ipsec_crypto::{CryptoError, CryptoProvider};
 use ipsec_sa::tunnel::inner_len;
 use ipsec_sa::{Direction, Meter, Mode, ReplayError, ReplayWindow, SaParams};
 use ipsec_wire::ike::SnId;
+use ipsec_wire::ip::IpsecPlace;
 use ipsec_wire::{AhView, IpProtocol, Spi};
 
-use crate::mutable::{MAX_HEADERS, Purpose, Split, split, zeroed};
-use crate::outbound::patch;
+use crate::mutable::{MAX_HEADERS, Purpose, zeroed};
 use crate::transform::{FIXED_LEN, Transform};
 use crate::{HeaderError, OpenError, SaError};
 
@@ -88,7 +88,8 @@ impl AhInbound {
     }
 
     fn open(&mut self, packet: &mut [u8]) -> Result<Opened, OpenError> {
-        let Split { headers: at, next_at, next, total, is_ipv4 } = split(packet, Purpose::Open)?;
+        let place = IpsecPlace::find(packet, Purpose::Open.seek()).map_err(HeaderError::from)?;
+        let IpsecPlace { headers: at, next, total, is_ipv4, .. } = place;
         if next != IpProtocol::AH {
             return Err(OpenError::Truncated);
         }
@@ -123,7 +124,7 @@ impl AhInbound {
             _ => {
                 packet.copy_within(..at, ah);
                 let headers = packet.get_mut(ah..ah + at).ok_or(OpenError::Truncated)?;
-                patch(headers, next_at, next_header, total - ah, is_ipv4).ok_or(OpenError::Truncated)?;
+                place.patch(headers, next_header, total - ah).ok_or(OpenError::Truncated)?;
                 ah..total
             }
         };

@@ -1,150 +1,151 @@
-//! The headers in front of AH, and what of them counts as zero (RFC 4302 §3.3.3.1 and appendix A).
+//! The headers in front of AH, and what of them counts as zero or as it will be at the receiver (RFC 4302 §3.3.3.1 and
+//! appendix A).
 
 use ipsec_wire::IpProtocol;
-use ipsec_wire::ip::{Ipv4View, Ipv6Header};
+use ipsec_wire::ip::{Ipv4Option, Ipv6Header, Ipv6Option, PlaceError, Seek};
 
 use crate::HeaderError;
 
 /// Octets of headers in front of AH that are provided for; IPv4 has 60 at most.
 pub(crate) const MAX_HEADERS: usize = 320;
-/// Extension headers in front of AH that are walked.
-const MAX_EXTENSIONS: usize = 8;
 
-/// IPv4 options that are counted as they are (appendix A1); all others count as zero, type and length included.
-const IMMUTABLE_OPTIONS: [u8; 5] = [
-    0x82, // Security
-    0x85, // Extended Security
-    0x86, // Commercial Security
-    0x94, // Router Alert
-    0x95, // Sender Directed Multi-Destination Delivery
-];
 const END_OF_OPTIONS: u8 = 0;
 const NO_OPERATION: u8 = 1;
 const LOOSE_SOURCE_ROUTE: u8 = 0x83;
 const STRICT_SOURCE_ROUTE: u8 = 0x89;
 
-/// Where AH stands, or is to stand.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) struct Split {
-    /// Octets of headers in front of it.
-    pub(crate) headers: usize,
-    /// Where among them the number of the next header stands.
-    pub(crate) next_at: usize,
-    /// That number.
-    pub(crate) next: IpProtocol,
-    /// Octets of the whole packet, by its own header.
-    pub(crate) total: usize,
-    pub(crate) is_ipv4: bool,
-}
+/// Routing headers that turn segments and destination round (RFC 5095 withdrew the one, RFC 6275 §6.4 has the other).
+const ROUTING_TYPE_0: u8 = 0;
+const ROUTING_TYPE_2: u8 = 2;
+/// The Segment Routing Header, whose segments stand still, last one first (RFC 8754 §2).
+const ROUTING_TYPE_4: u8 = 4;
+const ADDRESS: usize = 16;
+/// Where the destination stands in the IPv6 header.
+const DESTINATION: usize = 24;
+const FRAGMENT_LEN: usize = 8;
 
-/// Which question is asked of the headers.
+/// Which way a packet goes.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Purpose {
-    /// Where AH is to be put in.
+    /// From us: its fields count as they will be at the last destination.
     Seal,
-    /// Where AH is.
+    /// To us, the last destination.
     Open,
 }
 
-pub(crate) fn split(packet: &[u8], purpose: Purpose) -> Result<Split, HeaderError> {
-    match packet.first().map(|first| first >> 4) {
-        Some(4) => {
-            let view = Ipv4View::parse(packet).map_err(|_| HeaderError::Malformed)?;
-            if view.mf() || view.fragment_offset() != 0 {
-                return Err(HeaderError::Fragment);
-            }
-            let (headers, total) = (view.header_len(), usize::from(view.total_length()));
-            Ok(Split { headers, next_at: 9, next: view.protocol(), total, is_ipv4: true })
+impl Purpose {
+    pub(crate) const fn seek(self) -> Seek {
+        match self {
+            Self::Seal => Seek::ForAh,
+            Self::Open => Seek::Upper,
         }
-        Some(6) => split_ipv6(packet, purpose),
-        _ => Err(HeaderError::Malformed),
     }
 }
 
-/// AH goes behind hop-by-hop options, routing header, and the destination options in front of that (§3.1.1).
-fn split_ipv6(packet: &[u8], purpose: Purpose) -> Result<Split, HeaderError> {
-    let [_, _, _, _, high, low, next, ..] =
-        packet.first_chunk::<{ Ipv6Header::LEN }>().ok_or(HeaderError::Malformed)?;
-    let total = Ipv6Header::LEN + usize::from(u16::from_be_bytes([*high, *low]));
-    let packet = packet.get(..total).ok_or(HeaderError::Malformed)?;
-    let mut split =
-        Split { headers: Ipv6Header::LEN, next_at: 6, next: IpProtocol(*next), total, is_ipv4: false };
-    let mut routed = false;
-    for _ in 0..=MAX_EXTENSIONS {
-        match split.next {
-            IpProtocol::HOP_BY_HOP => {}
-            IpProtocol::ROUTING => routed = true,
-            IpProtocol::DEST_OPTS if purpose == Purpose::Open || !routed => {}
-            IpProtocol::FRAGMENT => return Err(HeaderError::Fragment),
-            _ => return Ok(split),
-        }
-        let at = split.headers;
-        let rest = packet.get(at..).unwrap_or_default();
-        let [next, units] = rest.first_chunk().ok_or(HeaderError::Malformed)?;
-        split.headers = at + (usize::from(*units) + 1) * 8;
-        split.next_at = at;
-        split.next = IpProtocol(*next);
-        if split.headers > total {
-            return Err(HeaderError::Malformed);
+impl From<PlaceError> for HeaderError {
+    fn from(error: PlaceError) -> Self {
+        match error {
+            PlaceError::Malformed => Self::Malformed,
+            PlaceError::Fragment => Self::Fragment,
+            PlaceError::TooMany => Self::TooLong,
         }
     }
-    Err(HeaderError::TooLong)
 }
 
-/// Copies the headers in front of AH, which [`split`] has walked, with all that may change on the way as zero.
+/// Copies the headers in front of AH, whose extension headers were walked before, as they count for the ICV.
 pub(crate) fn zeroed<'a>(
     headers: &[u8],
     purpose: Purpose,
     copy: &'a mut [u8; MAX_HEADERS],
 ) -> Result<&'a [u8], HeaderError> {
-    let copy = copy.get_mut(..headers.len()).ok_or(HeaderError::TooLong)?;
-    copy.copy_from_slice(headers);
-    match copy {
+    let mut len = headers.len();
+    let out = copy.get_mut(..len).ok_or(HeaderError::TooLong)?;
+    out.copy_from_slice(headers);
+    match out {
         // TOS, flags and fragment offset, TTL, checksum.
-        [first, tos, _, _, _, _, flags, offset, ttl, _, high, low, _, _, _, _, _, _, _, _, options @ ..]
+        [first, tos, _, _, _, _, flags, offset, ttl, _, high, low, _, _, _, _, a, b, c, d, options @ ..]
             if *first >> 4 == 4 =>
         {
             [*tos, *flags, *offset, *ttl, *high, *low] = [0; 6];
-            zero_ipv4_options(options, purpose)?;
+            if let Some(last_stop) = zero_ipv4_options(options, purpose)? {
+                [*a, *b, *c, *d] = last_stop;
+            }
         }
         // Traffic class and flow label, hop limit.
         [first, second, third, fourth, _, _, next, limit, ..] if *first >> 4 == 6 => {
             [*first, *second, *third, *fourth, *limit] = [0x60, 0, 0, 0, 0];
             let next = IpProtocol(*next);
-            zero_extensions(copy, next)?;
+            len = without_fragment_header(out, next)?;
+            let out = out.get_mut(..len).ok_or(HeaderError::Malformed)?;
+            let next = out.get(6).map_or(next, |next| IpProtocol(*next));
+            predict_extensions(out, next, purpose)?;
         }
         _ => return Err(HeaderError::Malformed),
     }
-    Ok(copy)
+    copy.get(..len).ok_or(HeaderError::Malformed)
 }
 
-fn zero_ipv4_options(mut options: &mut [u8], purpose: Purpose) -> Result<(), HeaderError> {
+/// Returns the last address of a source route that is not at its end: the destination will be that
+/// (§3.3.3.1.1.1).
+fn zero_ipv4_options(mut options: &mut [u8], purpose: Purpose) -> Result<Option<[u8; 4]>, HeaderError> {
+    let mut last_stop = None;
     loop {
         let len = match options {
             // What stands behind the end of the list counts as it is.
-            [] | [END_OF_OPTIONS, ..] => return Ok(()),
+            [] | [END_OF_OPTIONS, ..] => return Ok(last_stop),
             [NO_OPERATION, ..] => 1,
             [_, len, ..] if *len >= 2 => usize::from(*len),
             _ => return Err(HeaderError::Option),
         };
         let (option, rest) = options.split_at_mut_checked(len).ok_or(HeaderError::Option)?;
+        if let [LOOSE_SOURCE_ROUTE | STRICT_SOURCE_ROUTE, _, pointer, route @ ..] = option
+            && purpose == Purpose::Seal
+            && usize::from(*pointer) <= len
+        {
+            // Whole addresses, the pointer at one of them, and one route at most (RFC 791 §3.1).
+            let sound = route.len().is_multiple_of(4) && *pointer >= 4 && pointer.is_multiple_of(4);
+            let last = route.last_chunk().copied().filter(|_| sound && last_stop.is_none());
+            last_stop = Some(last.ok_or(HeaderError::Route)?);
+        }
         match option {
             [NO_OPERATION] => {}
-            // The pointer is still inside the option: the destination will change (appendix A1).
-            [LOOSE_SOURCE_ROUTE | STRICT_SOURCE_ROUTE, len, pointer, ..]
-                if purpose == Purpose::Seal && *pointer <= *len =>
-            {
-                return Err(HeaderError::Route);
-            }
-            [kind, ..] if IMMUTABLE_OPTIONS.contains(kind) => {}
+            [kind, ..] if (Ipv4Option { kind: *kind, data: &[] }).is_immutable() => {}
             mutable => mutable.fill(0),
         }
         options = rest;
     }
 }
 
-fn zero_extensions(headers: &mut [u8], mut next: IpProtocol) -> Result<(), HeaderError> {
-    let mut rest = headers.get_mut(Ipv6Header::LEN..).unwrap_or_default();
+/// Takes out the fragment header of a packet that is its own only fragment, and says how long the headers are then
+/// (RFC 4302 appendix A2). The payload length shrinks with it, as it does where a receiver takes the header out.
+fn without_fragment_header(headers: &mut [u8], first: IpProtocol) -> Result<usize, HeaderError> {
+    let (mut next, mut next_at, mut at) = (first, 6, Ipv6Header::LEN);
+    while at < headers.len() {
+        let [following, units] =
+            headers.get(at..).and_then(<[u8]>::first_chunk).ok_or(HeaderError::Malformed)?;
+        let (following, len) = (*following, (usize::from(*units) + 1) * 8);
+        if next == IpProtocol::FRAGMENT {
+            let behind = at + FRAGMENT_LEN;
+            if behind > headers.len() {
+                return Err(HeaderError::Malformed);
+            }
+            headers.copy_within(behind.., at);
+            *headers.get_mut(next_at).ok_or(HeaderError::Malformed)? = following;
+            let length: &mut [u8; 2] =
+                headers.get_mut(4..).and_then(<[u8]>::first_chunk_mut).ok_or(HeaderError::Malformed)?;
+            *length = u16::from_be_bytes(*length).saturating_sub(FRAGMENT_LEN as u16).to_be_bytes();
+            return Ok(headers.len() - FRAGMENT_LEN);
+        }
+        (next, next_at, at) = (IpProtocol(following), at, at + len);
+    }
+    Ok(headers.len())
+}
+
+fn predict_extensions(headers: &mut [u8], mut next: IpProtocol, purpose: Purpose) -> Result<(), HeaderError> {
+    let (fixed, mut rest) =
+        headers.split_first_chunk_mut::<{ Ipv6Header::LEN }>().ok_or(HeaderError::Malformed)?;
+    let destination = fixed.get_mut(DESTINATION..).and_then(<[u8]>::first_chunk_mut::<ADDRESS>);
+    let destination = destination.ok_or(HeaderError::Malformed)?;
     while let [following, units, ..] = rest {
         let following = IpProtocol(*following);
         let len = (usize::from(*units) + 1) * 8;
@@ -153,9 +154,9 @@ fn zero_extensions(headers: &mut [u8], mut next: IpProtocol) -> Result<(), Heade
             (IpProtocol::HOP_BY_HOP | IpProtocol::DEST_OPTS, [_, _, options @ ..]) => {
                 zero_ipv6_options(options)?;
             }
-            // With segments left the packet would arrive with other addresses; none left is how it arrives.
-            (_, [_, _, _, 0, ..]) => {}
-            _ => return Err(HeaderError::Route),
+            (IpProtocol::ROUTING, routing) => predict_route(routing, destination, purpose)?,
+            // A second fragment header.
+            _ => return Err(HeaderError::Malformed),
         }
         next = following;
         rest = behind;
@@ -163,20 +164,71 @@ fn zero_extensions(headers: &mut [u8], mut next: IpProtocol) -> Result<(), Heade
     Ok(())
 }
 
+/// A routing header and the destination as they are at the last stop (appendix A2).
+fn predict_route(
+    routing: &mut [u8],
+    destination: &mut [u8; ADDRESS],
+    purpose: Purpose,
+) -> Result<(), HeaderError> {
+    let (head, list) = routing.split_first_chunk_mut::<8>().ok_or(HeaderError::Malformed)?;
+    let [_, _, kind, segments_left, last_entry, ..] = head;
+    let left = usize::from(*segments_left);
+    if *kind == ROUTING_TYPE_4 {
+        let segments = (usize::from(*last_entry) + 1) * ADDRESS;
+        let (segments, tlvs) = list.split_at_mut_checked(segments).ok_or(HeaderError::Malformed)?;
+        if left > usize::from(*last_entry) {
+            return Err(HeaderError::Route);
+        }
+        if left > 0 {
+            // The first segment in the list is the last stop.
+            *destination = *segments.first_chunk().ok_or(HeaderError::Malformed)?;
+        }
+        zero_segment_tlvs(tlvs)?;
+    } else if left > 0 {
+        let (addresses, odd) = list.as_chunks_mut::<ADDRESS>();
+        let known = matches!(*kind, ROUTING_TYPE_0 | ROUTING_TYPE_2) && odd.is_empty();
+        let from = addresses.len().checked_sub(left).filter(|_| known).ok_or(HeaderError::Route)?;
+        // Each stop changes places with the destination (RFC 2460 §4.4).
+        for address in addresses.iter_mut().skip(from) {
+            core::mem::swap(address, destination);
+        }
+    }
+    // Not at the last stop yet: AH is for that one.
+    if left > 0 && purpose == Purpose::Open {
+        return Err(HeaderError::Route);
+    }
+    *segments_left = 0;
+    Ok(())
+}
+
+/// The first bit of a TLV's type says whether its data may change (RFC 8754 §2.1).
+fn zero_segment_tlvs(mut tlvs: &mut [u8]) -> Result<(), HeaderError> {
+    loop {
+        let len = match tlvs {
+            [] => return Ok(()),
+            [0, ..] => 1,
+            [_, len, ..] => 2 + usize::from(*len),
+            _ => return Err(HeaderError::Option),
+        };
+        let (tlv, rest) = tlvs.split_at_mut_checked(len).ok_or(HeaderError::Option)?;
+        if tlv.first().is_some_and(|kind| kind & 0x80 != 0) {
+            tlv.iter_mut().skip(2).for_each(|octet| *octet = 0);
+        }
+        tlvs = rest;
+    }
+}
+
 /// The third bit of an option's type says whether its data may change (RFC 8200 §4.2).
 fn zero_ipv6_options(mut options: &mut [u8]) -> Result<(), HeaderError> {
     loop {
         let (kind, len) = match options {
             [] => return Ok(()),
-            [0, rest @ ..] => {
-                options = rest;
-                continue;
-            }
-            [kind, len, ..] => (*kind, usize::from(*len)),
+            [Ipv6Option::PAD1, ..] => (Ipv6Option::PAD1, 1),
+            [kind, len, ..] => (*kind, 2 + usize::from(*len)),
             _ => return Err(HeaderError::Option),
         };
-        let (option, rest) = options.split_at_mut_checked(2 + len).ok_or(HeaderError::Option)?;
-        if kind & 0x20 != 0 {
+        let (option, rest) = options.split_at_mut_checked(len).ok_or(HeaderError::Option)?;
+        if (Ipv6Option { kind, data: &[] }).may_change() {
             option.iter_mut().skip(2).for_each(|octet| *octet = 0);
         }
         options = rest;
@@ -219,10 +271,37 @@ mod tests {
         for options in [[0x94, 0, 0, 0], [0x94, 1, 0, 0], [0x94, 5, 0, 0], [1, 1, 1, 0x94]] {
             assert_eq!(zeroed(&ipv4(&options), Purpose::Open, &mut copy), Err(HeaderError::Option));
         }
-        let (left, done) = ([0x83, 7, 4, 1, 2, 3, 4, 0], [0x83, 7, 8, 1, 2, 3, 4, 0]);
-        assert_eq!(zeroed(&ipv4(&left), Purpose::Seal, &mut copy), Err(HeaderError::Route));
-        assert!(zeroed(&ipv4(&left), Purpose::Open, &mut copy).is_ok());
-        assert_eq!(zeroed(&ipv4(&done), Purpose::Seal, &mut copy).unwrap()[20..], [0; 8]);
+    }
+
+    #[test]
+    fn a_source_route_counts_by_its_last_stop() {
+        let mut copy = [0; MAX_HEADERS];
+        for kind in [0x83, 0x89] {
+            let left = [kind, 11, 4, 1, 2, 3, 4, 5, 6, 7, 8, 0];
+            let one_left = [kind, 11, 8, 1, 2, 3, 4, 5, 6, 7, 8, 0];
+            let done = [kind, 11, 12, 1, 2, 3, 4, 5, 6, 7, 8, 0];
+            for (options, purpose, destination) in [
+                (left, Purpose::Seal, [5, 6, 7, 8]),
+                (one_left, Purpose::Seal, [5, 6, 7, 8]),
+                (done, Purpose::Seal, [0; 4]),
+                // Who receives it is the destination that it has.
+                (done, Purpose::Open, [0; 4]),
+            ] {
+                let packet = ipv4(&options);
+                let zero = zeroed(&packet, purpose, &mut copy).unwrap();
+                assert_eq!((&zero[16..20], &zero[20..]), (&destination[..], &[0; 12][..]));
+            }
+            for bad in [
+                [kind, 11, 3, 1, 2, 3, 4, 5, 6, 7, 8, 0],
+                [kind, 11, 5, 1, 2, 3, 4, 5, 6, 7, 8, 0],
+                [kind, 10, 4, 1, 2, 3, 4, 5, 6, 7, 0, 0],
+                [kind, 3, 2, 1, 1, 1, 1, 1, 1, 1, 1, 1],
+            ] {
+                assert_eq!(zeroed(&ipv4(&bad), Purpose::Seal, &mut copy), Err(HeaderError::Route), "{bad:?}");
+            }
+        }
+        let two = [0x83, 7, 4, 1, 2, 3, 4, 0x89, 7, 4, 1, 2, 3, 4, 0, 0];
+        assert_eq!(zeroed(&ipv4(&two), Purpose::Seal, &mut copy), Err(HeaderError::Route));
     }
 
     fn ipv6(first: u8, extensions: &[u8]) -> Vec<u8> {
@@ -236,15 +315,11 @@ mod tests {
     fn ipv6_extension_headers_by_kind() {
         let extensions = [
             [43, 0, 0x3e, 2, 7, 7, 1, 0], // hop by hop: a mutable option, Pad1 aside
-            [60, 0, 4, 0, 1, 2, 3, 4],    // routing, none left
+            [60, 0, 3, 0, 1, 2, 3, 4],    // routing, none left
             [51, 0, 0x1e, 2, 7, 7, 1, 0], // destination: an immutable option
         ]
         .concat();
         let packet = ipv6(0, &extensions);
-        let open = split(&packet, Purpose::Open).unwrap();
-        assert_eq!((open.headers, open.next_at, open.next), (64, 56, IpProtocol::AH));
-        let seal = split(&packet, Purpose::Seal).unwrap();
-        assert_eq!((seal.headers, seal.next_at, seal.next), (56, 48, IpProtocol::DEST_OPTS));
         let mut copy = [0; MAX_HEADERS];
         let zero = zeroed(&packet, Purpose::Open, &mut copy).unwrap();
         assert_eq!(zero[..8], [0x60, 0, 0, 0, 0, 24, 0, 0]);
@@ -255,19 +330,94 @@ mod tests {
     #[test]
     fn ipv6_headers_that_cannot_be_are_refused() {
         let mut copy = [0; MAX_HEADERS];
-        let routing = ipv6(43, &[51, 0, 4, 1, 0, 0, 0, 0]);
-        assert_eq!(zeroed(&routing, Purpose::Open, &mut copy), Err(HeaderError::Route));
         let option = ipv6(60, &[51, 0, 0x1e, 5, 0, 0, 0, 0]);
         assert_eq!(zeroed(&option, Purpose::Open, &mut copy), Err(HeaderError::Option));
-        assert_eq!(split(&ipv6(60, &[51, 1, 1, 4, 0, 0, 0, 0]), Purpose::Open), Err(HeaderError::Malformed));
-        assert_eq!(split(&ipv6(44, &[51, 0, 0, 0, 0, 0, 0, 0]), Purpose::Open), Err(HeaderError::Fragment));
-        let chain = ipv6(60, &[60, 0, 1, 4, 0, 0, 0, 0].repeat(12));
-        assert_eq!(split(&chain, Purpose::Seal), Err(HeaderError::TooLong));
-        let mut fragment = ipv4(&[]);
-        fragment[6] = 0x20;
-        assert_eq!(split(&fragment, Purpose::Open), Err(HeaderError::Fragment));
-        for packet in [&[][..], &[0x45], &[0x60; 39], &[0x75; 60]] {
-            assert_eq!(split(packet, Purpose::Open), Err(HeaderError::Malformed));
+        let one_octet = ipv6(60, &[51, 0, 1, 3, 0, 0, 0, 7]);
+        assert_eq!(zeroed(&one_octet, Purpose::Open, &mut copy), Err(HeaderError::Option));
+        let cut = ipv6(60, &[51, 1, 1, 4, 0, 0, 0, 0]);
+        assert_eq!(zeroed(&cut, Purpose::Open, &mut copy), Err(HeaderError::Malformed));
+        let twice = ipv6(44, &[[44, 0, 0, 0, 0, 0, 0, 1], [51, 0, 0, 0, 0, 0, 0, 1]].concat());
+        assert_eq!(zeroed(&twice, Purpose::Open, &mut copy), Err(HeaderError::Malformed));
+        let long = ipv6(60, &[51, 35, 1, 4, 0, 0, 0, 0].repeat(36));
+        assert_eq!(zeroed(&long, Purpose::Open, &mut copy), Err(HeaderError::TooLong));
+        for packet in [&[][..], &[0x45], &[0x60; 7], &[0x60; 39], &[0x75; 60]] {
+            assert_eq!(zeroed(packet, Purpose::Open, &mut copy), Err(HeaderError::Malformed));
+        }
+    }
+
+    fn routing(kind: u8, left: u8, last: u8, addresses: &[u8], tlvs: &[u8]) -> Vec<u8> {
+        let mut header = vec![51, 0, kind, left, last, 0, 0, 0];
+        addresses.iter().for_each(|mark| header.extend([*mark; 16]));
+        header.extend(tlvs);
+        header[1] = (header.len() / 8 - 1) as u8;
+        let mut packet = ipv6(43, &header);
+        packet[24..40].fill(0xd0);
+        packet
+    }
+
+    /// Destination, and one octet of each address of the list.
+    fn route(packet: &[u8], purpose: Purpose) -> Result<(u8, Vec<u8>), HeaderError> {
+        let mut copy = [0; MAX_HEADERS];
+        let zero = zeroed(packet, purpose, &mut copy)?;
+        assert_eq!((zero.len(), zero[43]), (packet.len(), 0));
+        Ok((zero[39], zero[48..].chunks(16).map(|address| address[15]).collect()))
+    }
+
+    #[test]
+    fn routing_headers_count_by_their_last_stop() {
+        for kind in [0, 2] {
+            let seal = |left, addresses: &[u8]| route(&routing(kind, left, 0, addresses, &[]), Purpose::Seal);
+            assert_eq!(seal(3, &[1, 2, 3]), Ok((3, vec![0xd0, 1, 2])));
+            assert_eq!(seal(1, &[1, 2, 3]), Ok((3, vec![1, 2, 0xd0])));
+            assert_eq!(seal(0, &[1, 2, 3]), Ok((0xd0, vec![1, 2, 3])));
+            assert_eq!(seal(4, &[1, 2, 3]), Err(HeaderError::Route));
+            // As it arrives, and too early.
+            let packet = routing(kind, 0, 0, &[1, 2], &[]);
+            assert_eq!(route(&packet, Purpose::Open), Ok((0xd0, vec![1, 2])));
+            assert_eq!(route(&routing(kind, 1, 0, &[1, 2], &[]), Purpose::Open), Err(HeaderError::Route));
+        }
+        // Of another type nobody knows where it goes, unless it is there.
+        assert_eq!(route(&routing(3, 1, 0, &[1], &[]), Purpose::Seal), Err(HeaderError::Route));
+        assert_eq!(route(&routing(3, 0, 0, &[1], &[]), Purpose::Seal), Ok((0xd0, vec![1])));
+        let odd = routing(0, 1, 0, &[1], &[0; 8]);
+        assert_eq!(route(&odd, Purpose::Seal), Err(HeaderError::Route));
+    }
+
+    #[test]
+    fn segment_lists_stand_still_and_their_mutable_tlvs_count_as_zero() {
+        let tlvs = [0x7c, 4, 1, 2, 3, 4, 0, 0x80, 6, 1, 2, 3, 4, 5, 6, 0];
+        let counted = [0x7c, 4, 1, 2, 3, 4, 0, 0x80, 6, 0, 0, 0, 0, 0, 0, 0];
+        let mut copy = [0; MAX_HEADERS];
+        for (left, purpose, destination) in
+            [(2, Purpose::Seal, 1), (1, Purpose::Seal, 1), (0, Purpose::Seal, 0xd0), (0, Purpose::Open, 0xd0)]
+        {
+            let packet = routing(4, left, 2, &[1, 2, 3], &tlvs);
+            let zero = zeroed(&packet, purpose, &mut copy).unwrap();
+            assert_eq!((zero[39], zero[43], &zero[96..]), (destination, 0, &counted[..]));
+            assert_eq!(zero[48..96], packet[48..96]);
+        }
+        for (left, last, purpose, error) in [
+            (3, 2, Purpose::Seal, HeaderError::Route),
+            (1, 2, Purpose::Open, HeaderError::Route),
+            (0, 4, Purpose::Open, HeaderError::Malformed),
+        ] {
+            let packet = routing(4, left, last, &[1, 2, 3], &tlvs);
+            assert_eq!(zeroed(&packet, purpose, &mut copy), Err(error));
+        }
+        let cut = routing(4, 0, 0, &[1], &[0x7c, 7, 0, 0, 0, 0, 0, 0]);
+        assert_eq!(zeroed(&cut, Purpose::Open, &mut copy), Err(HeaderError::Option));
+    }
+
+    #[test]
+    fn an_only_fragment_counts_without_its_header() {
+        let hop = [44, 0, 1, 4, 0, 0, 0, 0];
+        let fragment = [60, 0, 0, 0, 1, 2, 3, 4];
+        let last = [51, 0, 0x1e, 2, 7, 7, 1, 0];
+        let with = ipv6(0, &[hop, fragment, last].concat());
+        let without = ipv6(0, &[[60, 0, 1, 4, 0, 0, 0, 0], last].concat());
+        let (mut one, mut other) = ([0; MAX_HEADERS], [0; MAX_HEADERS]);
+        for purpose in [Purpose::Seal, Purpose::Open] {
+            assert_eq!(zeroed(&with, purpose, &mut one), zeroed(&without, purpose, &mut other));
         }
     }
 }

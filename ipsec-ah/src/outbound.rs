@@ -6,10 +6,10 @@ use core::ops::Range;
 use ipsec_crypto::CryptoProvider;
 use ipsec_sa::tunnel::OuterFields;
 use ipsec_sa::{Direction, HeaderPolicy, Meter, Mode, Outer, SaParams, SequenceCounter};
-use ipsec_wire::ip::{Ipv4Header, Ipv6Header, internet_checksum};
+use ipsec_wire::ip::{IpsecPlace, Ipv4Header, Ipv6Header};
 use ipsec_wire::{AhView, IpProtocol};
 
-use crate::mutable::{MAX_HEADERS, Purpose, Split, split, zeroed};
+use crate::mutable::{MAX_HEADERS, Purpose, zeroed};
 use crate::transform::{FIXED_LEN, Transform};
 use crate::{HeaderError, SaError, SealError};
 
@@ -43,13 +43,12 @@ pub struct OutboundStats {
 /// What is to be written in front of the payload.
 struct Plan {
     /// The packet's own headers in transport mode; in tunnel mode none of it.
-    split: Split,
+    split: IpsecPlace,
     fields: OuterFields,
     next: IpProtocol,
     /// Octets of headers in front of AH in the sealed packet.
     headers: usize,
     ah: usize,
-    is_ipv4: bool,
     total: usize,
 }
 
@@ -137,7 +136,7 @@ impl AhOutbound {
     /// Looks at everything that can be refused, before a number is spent.
     fn plan(&self, packet: &[u8]) -> Result<Plan, SealError> {
         let tunnel = self.transform.mode == Mode::Tunnel;
-        let inner = split(packet, Purpose::Seal);
+        let inner = IpsecPlace::find(packet, Purpose::Seal.seek()).map_err(HeaderError::from);
         // What is inside a tunnel may be a fragment and have any options.
         let inner = if tunnel { self.tunnelled(packet)? } else { inner? };
         let is_ipv4 = if tunnel { self.outer.remote.is_ipv4() } else { inner.is_ipv4 };
@@ -164,15 +163,15 @@ impl AhOutbound {
         if counted > usize::from(u16::MAX) {
             return Err(SealError::TooLong);
         }
-        Ok(Plan { split: inner, fields, next, headers, ah, is_ipv4, total })
+        Ok(Plan { split: inner, fields, next, headers, ah, total })
     }
 
     /// The inner packet of a tunnel: only its version and length count.
-    fn tunnelled(&self, packet: &[u8]) -> Result<Split, HeaderError> {
+    fn tunnelled(&self, packet: &[u8]) -> Result<IpsecPlace, HeaderError> {
         let is_ipv4 = packet.first().is_some_and(|first| first >> 4 == 4);
         let next = if is_ipv4 { IpProtocol::IPV4 } else { IpProtocol::IPV6 };
         let total = ipsec_sa::tunnel::inner_len(next, packet).ok_or(HeaderError::Malformed)?;
-        Ok(Split { headers: 0, next_at: 0, next, total, is_ipv4 })
+        Ok(IpsecPlace { headers: 0, next_at: 0, next, total, is_ipv4 })
     }
 
     fn write_headers(&self, headers: &mut [u8], plan: &Plan, id: u16) -> Option<()> {
@@ -190,7 +189,7 @@ impl AhOutbound {
                 let header = Ipv6Header { traffic_class, flow_label, next_header, hop_limit, src, dst };
                 headers.copy_from_slice(header.emit(payload).get(..headers.len())?);
             }
-            _ => patch(headers, plan.split.next_at, IpProtocol::AH, plan.total, plan.is_ipv4)?,
+            _ => plan.split.patch(headers, IpProtocol::AH, plan.total)?,
         }
         Some(())
     }
@@ -232,25 +231,4 @@ impl AhOutbound {
     pub const fn stats(&self) -> &OutboundStats {
         &self.stats
     }
-}
-
-/// Sets the next header, the length and IPv4's checksum of headers whose packet has grown or shrunk.
-pub(crate) fn patch(
-    headers: &mut [u8],
-    next_at: usize,
-    next: IpProtocol,
-    total: usize,
-    is_ipv4: bool,
-) -> Option<()> {
-    *headers.get_mut(next_at)? = next.0;
-    if is_ipv4 {
-        *headers.get_mut(2..)?.first_chunk_mut()? = (total as u16).to_be_bytes();
-        *headers.get_mut(10..)?.first_chunk_mut()? = [0; 2];
-        let checksum = internet_checksum(&[headers]);
-        *headers.get_mut(10..)?.first_chunk_mut()? = checksum.to_be_bytes();
-    } else {
-        let payload = total.checked_sub(Ipv6Header::LEN)? as u16;
-        *headers.get_mut(4..)?.first_chunk_mut()? = payload.to_be_bytes();
-    }
-    Some(())
 }

@@ -1,7 +1,7 @@
 //! AH packets sealed by scapy, and with GMAC by the GCM of `cryptography` (`vectors/make_scapy.py`): each opens here, and in transport mode sealing here gives the
 //! same octets (in tunnel mode the outer header's identification is each side's own choice).
 
-use ipsec_ah::{AhInbound, AhOutbound, OpenError};
+use ipsec_ah::{AhInbound, AhOutbound, HeaderError, OpenError};
 use ipsec_crypto::{Secret, rustcrypto};
 use ipsec_sa::{
     Direction, Encapsulation, Mode, Outer, Role, SaAlgorithms, SaKeys, SaParams, SecurityProtocol,
@@ -24,7 +24,11 @@ struct Vector {
 
 fn vectors() -> Vec<Vector> {
     let values: Vec<Value> = serde_json::from_str(include_str!("vectors/scapy.json")).unwrap();
-    let vectors = values.iter().map(|value| {
+    values.iter().map(Vector::read).collect()
+}
+
+impl Vector {
+    fn read(value: &Value) -> Self {
         let text = |key: &str| value[key].as_str().unwrap();
         let octets = |key: &str| hex::decode(text(key)).unwrap();
         Vector {
@@ -38,11 +42,8 @@ fn vectors() -> Vec<Vector> {
             inner: octets("inner"),
             sealed: octets("sealed"),
         }
-    });
-    vectors.collect()
-}
+    }
 
-impl Vector {
     fn params(&self, direction: Direction) -> SaParams {
         let algorithms = SaAlgorithms { encr: None, key_bits: 0, integ: Some(self.integ) };
         let keys = SaKeys { encr: Secret::new(&[]), integ: Secret::new(&self.key) };
@@ -86,6 +87,31 @@ fn sealing_in_transport_mode_gives_the_same_octets() {
         let sealed = outbound.seal_in_place(&mut buf, 64..64 + vector.inner.len()).unwrap();
         assert_eq!(hex::encode(&buf[sealed]), hex::encode(&vector.sealed), "{}", vector.name);
         assert_eq!(buf[64 + vector.inner.len()..], [0xdd; 7]);
+    }
+}
+
+#[test]
+fn routed_packets_are_sealed_for_their_last_stop_and_open_there() {
+    let values: Vec<Value> = serde_json::from_str(include_str!("vectors/scapy_routes.json")).unwrap();
+    assert_eq!(values.len(), 33);
+    for value in &values {
+        let vector = Vector::read(value);
+        let octets = |key: &str| hex::decode(value[key].as_str().unwrap()).unwrap();
+        let provider = rustcrypto::provider();
+        let mut outbound = AhOutbound::new(&vector.params(Direction::Outbound), &provider).unwrap();
+        let mut buf = [vec![0xee; 64], vector.inner.clone()].concat();
+        let sealed = outbound.seal_in_place(&mut buf, 64..64 + vector.inner.len()).unwrap();
+        assert_eq!(hex::encode(&buf[sealed]), hex::encode(&vector.sealed), "{}", vector.name);
+
+        let mut inbound = AhInbound::new(&vector.params(Direction::Inbound), &provider).unwrap();
+        let mut arrived = octets("arrived");
+        if arrived != vector.sealed {
+            // Before the last stop it is nobody's.
+            let early = inbound.open_in_place(&mut vector.sealed.clone());
+            assert_eq!(early, Err(OpenError::Header(HeaderError::Route)), "{}", vector.name);
+        }
+        let opened = inbound.open_in_place(&mut arrived).unwrap_or_else(|e| panic!("{}: {e:?}", vector.name));
+        assert_eq!(hex::encode(&arrived[opened.packet]), hex::encode(octets("opened")), "{}", vector.name);
     }
 }
 

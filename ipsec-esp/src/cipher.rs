@@ -91,7 +91,14 @@ impl Lengths {
             (true, None) => tag,
             (true, Some(_)) => return Err(SaError::IntegrityTwice),
             (false, None) => return Err(SaError::NoIntegrity),
-            (false, Some(id)) => provider.integ(id).ok_or(SaError::UnknownIntegrity(id))?.icv_len(),
+            (false, Some(id)) => {
+                let mac = provider.integ(id).ok_or(SaError::UnknownIntegrity(id))?;
+                // A MAC with an IV is AH's alone; ESP has NULL with GMAC for that (RFC 4543 §5).
+                if mac.iv_len() != 0 {
+                    return Err(SaError::Lengths);
+                }
+                mac.icv_len()
+            }
         };
         let fits = iv <= MAX_IV && salt <= MAX_SALT && block.is_power_of_two() && block <= 128 && icv <= 64;
         if !fits {

@@ -22,14 +22,43 @@ use ipsec_sa::tunnel::inner_len;
 pub struct EspInbound {
     transform: EspTransform,
     window: ReplayWindow,
-    /// Next headers that tunnel mode takes beside IPv4, IPv6 and dummies.
-    ipcomp: Option<u16>,
-    aggfrag: bool,
+    accepts: Accepts,
     meter: Meter,
     stats: InboundStats,
     /// In BEET mode and behind a translator only.
     rebuild: Option<Box<Rebuild>>,
     resync: Option<Box<Resync>>,
+}
+
+/// Next headers that tunnel mode takes beside IPv4, IPv6 and dummies.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Accepts {
+    ipcomp: Option<u16>,
+    aggfrag: bool,
+}
+
+impl Accepts {
+    pub(crate) fn new(params: &SaParams) -> Self {
+        Self { ipcomp: params.ipcomp.map(|cpis| cpis.inbound), aggfrag: params.aggfrag }
+    }
+
+    /// How long the payload of an authentic packet is, and what.
+    #[inline]
+    pub(crate) fn payload(self, mode: Mode, plaintext: &[u8]) -> Result<(usize, IpProtocol), OpenError> {
+        let (len, next) = padding::read(plaintext).ok_or(OpenError::Padding)?;
+        if mode != Mode::Tunnel {
+            return Ok((len, next));
+        }
+        let payload = plaintext.get(..len).ok_or(OpenError::Padding)?;
+        let len = match next {
+            IpProtocol::IPV4 | IpProtocol::IPV6 => inner_len(next, payload).ok_or(OpenError::Inner)?,
+            IpProtocol::NO_NEXT_HEADER => len,
+            IpProtocol::IPCOMP if self.ipcomp.is_some() => len,
+            IpProtocol::AGGFRAG if self.aggfrag => len,
+            _ => return Err(OpenError::NextHeader),
+        };
+        Ok((len, next))
+    }
 }
 
 /// A packet that was opened.
@@ -79,6 +108,8 @@ pub struct InboundStats {
     pub bad_headers: u64,
     /// Dropped for congestion that the inner packet's transport does not know.
     pub congestion: u64,
+    /// Inner and outer ECN field could not both be what an ingress wrote (RFC 6040 §4.2); the packets went on.
+    pub ecn_alarms: u64,
     /// Authentic, but the compressed payload is not what was negotiated.
     pub bad_compression: u64,
     /// Authentic, but expands to more than there was room for.
@@ -102,8 +133,7 @@ impl EspInbound {
         Ok(Self {
             transform,
             window: ReplayWindow::new(window).with_floor(params.sequence_floor),
-            ipcomp: params.ipcomp.map(|cpis| cpis.inbound),
-            aggfrag: params.aggfrag,
+            accepts: Accepts::new(params),
             meter: Meter::new(&lifetimes(params, provider).hard),
             stats: InboundStats::default(),
             rebuild: Rebuild::new(params)?.map(Box::new),
@@ -157,25 +187,9 @@ impl EspInbound {
         self.window.accept(seq).map_err(replay_error)?;
 
         let plaintext = packet.get(start..end).ok_or(OpenError::Truncated)?;
-        let (len, next_header) = padding::read(plaintext).ok_or(OpenError::Padding)?;
-        let len = match self.transform.mode() {
-            Mode::Tunnel => self.inner(next_header, plaintext.get(..len).ok_or(OpenError::Padding)?)?,
-            _ => len,
-        };
+        let (len, next_header) = self.accepts.payload(self.transform.mode(), plaintext)?;
         self.meter.count(len as u64);
         Ok(Opened { payload: start..start + len, next_header, seq })
-    }
-
-    /// Length of what a tunnel carries.
-    #[inline]
-    fn inner(&self, next: IpProtocol, payload: &[u8]) -> Result<usize, OpenError> {
-        match next {
-            IpProtocol::IPV4 | IpProtocol::IPV6 => inner_len(next, payload).ok_or(OpenError::Inner),
-            IpProtocol::NO_NEXT_HEADER => Ok(payload.len()),
-            IpProtocol::IPCOMP if self.ipcomp.is_some() => Ok(payload.len()),
-            IpProtocol::AGGFRAG if self.aggfrag => Ok(payload.len()),
-            _ => Err(OpenError::NextHeader),
-        }
     }
 
     #[cold]
@@ -198,6 +212,11 @@ impl EspInbound {
         *counter += 1;
     }
 
+    #[cold]
+    pub(crate) fn count_ecn_alarm(&mut self) {
+        self.stats.ecn_alarms += 1;
+    }
+
     pub(crate) fn rebuild(&self) -> Rebuild {
         self.rebuild.as_deref().copied().unwrap_or_default()
     }
@@ -205,7 +224,7 @@ impl EspInbound {
     /// The CPI of compressed packets to us, where IPComp was negotiated.
     #[must_use]
     pub const fn ipcomp_cpi(&self) -> Option<u16> {
-        self.ipcomp
+        self.accepts.ipcomp
     }
 
     /// The SPI that its packets carry.
@@ -239,7 +258,7 @@ impl EspInbound {
     }
 }
 
-const fn replay_error(error: ReplayError) -> OpenError {
+pub(crate) const fn replay_error(error: ReplayError) -> OpenError {
     match error {
         ReplayError::Replayed => OpenError::Replay,
         ReplayError::BelowWindow => OpenError::OutOfWindow,

@@ -11,6 +11,7 @@ use core::ops::Range;
 
 use ipsec_sa::Mode;
 use ipsec_sa::tunnel::{Decapsulated, apply_ecn, inner_len};
+use ipsec_wire::ip::{IpsecPlace, Seek};
 use ipsec_wire::{IpCompView, IpProtocol};
 use miniz_oxide::deflate::core::{
     CompressorOxide, TDEFLFlush, TDEFLStatus, compress, create_comp_flags_from_zip_params,
@@ -18,7 +19,7 @@ use miniz_oxide::deflate::core::{
 use miniz_oxide::inflate::TINFLStatus;
 use miniz_oxide::inflate::core::{DecompressorOxide, decompress, inflate_flags};
 
-use crate::headers::{Purpose, patch, split, translate_checksum};
+use crate::headers::translate_checksum;
 use crate::{EspInbound, EspOutbound, OpenError, OpenedPacket, SealError};
 
 /// The CPI that stands for DEFLATE wherever none was negotiated (RFC 2394 §4, RFC 3173 §3.3).
@@ -297,6 +298,9 @@ impl EspInbound {
         out: &mut [u8],
     ) -> Result<OpenedPacket, OpenError> {
         let expanded = self.expand_whole(inflate, packet, opened, out);
+        if expanded.as_ref().is_ok_and(|expanded| expanded.ecn_alarm) {
+            self.count_ecn_alarm();
+        }
         expanded.inspect_err(|error| self.count(*error))
     }
 
@@ -320,7 +324,7 @@ impl EspInbound {
             }
             return Ok(result);
         }
-        let at = split(compressed, Purpose::Open)?;
+        let at = IpsecPlace::find(compressed, Seek::Upper)?;
         if at.next != IpProtocol::IPCOMP {
             return Err(OpenError::Compression);
         }
@@ -329,7 +333,7 @@ impl EspInbound {
         let (len, next) = self.expanded(inflate, payload, rest)?;
         copy.copy_from_slice(headers);
         let total = at.headers + len;
-        patch(copy, &at, next, total).ok_or(OpenError::Expansion)?;
+        at.patch(copy, next, total).ok_or(OpenError::Expansion)?;
         result.packet = 0..total;
         if let (Mode::Transport, Some(original)) = (self.transform().mode(), self.rebuild().nat_original)
             && let Some(packet) = out.get_mut(..total)

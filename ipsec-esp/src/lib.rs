@@ -46,6 +46,7 @@ pub mod aggfrag;
 mod batch;
 mod cipher;
 mod error;
+mod flow_label;
 mod headers;
 mod inbound;
 #[cfg(feature = "ipcomp")]
@@ -57,16 +58,21 @@ mod packet;
 mod padding;
 pub mod pmtu;
 mod resync;
+#[cfg(all(feature = "shared", target_has_atomic = "64"))]
+mod shared;
 mod template;
 mod transform;
 
 pub use batch::{OpenJob, SealJob, open_batch, seal_batch};
 pub use cipher::lifetimes;
 pub use error::{OpenError, SaError, SealError};
+pub use flow_label::FlowLabel;
 pub use inbound::{EspInbound, InboundStats, Opened};
 pub use outbound::{EspOutbound, OutboundStats};
 pub use packet::OpenedPacket;
 pub use resync::ResyncPolicy;
+#[cfg(all(feature = "shared", target_has_atomic = "64"))]
+pub use shared::{SharedInbound, SharedOutbound};
 pub use template::OuterHeader;
 pub use transform::{EspTransform, Room};
 

@@ -10,6 +10,7 @@ use ipsec_wire::IpProtocol;
 use rand_core::CryptoRng;
 
 use crate::cipher::lifetimes;
+use crate::flow_label::FlowLabel;
 use crate::packet::BeetAddresses;
 use crate::transform::{EspTransform, Room};
 use crate::{OuterHeader, SaError, SealError};
@@ -62,6 +63,13 @@ impl EspOutbound {
             #[cfg(feature = "ipcomp")]
             ipcomp: params.ipcomp.map(|cpis| Box::new(crate::ipcomp::Association::new(cpis.outbound))),
         })
+    }
+
+    /// Sets how an outer IPv6 header comes by its flow label; it stays zero without that.
+    #[must_use]
+    pub fn with_flow_label(mut self, rule: FlowLabel) -> Self {
+        self.transform = self.transform.with_flow_label(rule);
+        self
     }
 
     /// Seals the payload in place and returns where the packet lies in `buf`.

@@ -9,10 +9,10 @@ use core::ops::Range;
 
 use ipsec_sa::tunnel::{Decapsulated, Ecn, apply_ecn, inner_len};
 use ipsec_sa::{Mode, NatOriginalAddresses, SaParams};
-use ipsec_wire::ip::{Ipv4Header, Ipv6Header};
+use ipsec_wire::ip::{IpsecPlace, Ipv4Header, Ipv6Header, Seek};
 use ipsec_wire::{IpProtocol, IpView};
 
-use crate::headers::{MAX_REPLACED, Purpose, Replaced, patch, split, translate_checksum};
+use crate::headers::{MAX_REPLACED, Replaced, translate_checksum};
 #[cfg(feature = "ipcomp")]
 use crate::ipcomp::Deflate;
 #[cfg(not(feature = "ipcomp"))]
@@ -156,7 +156,7 @@ impl EspOutbound {
         deflate: Option<&mut Deflate>,
     ) -> Result<Range<usize>, SealError> {
         let packet = buf.get(ip.clone()).ok_or(SealError::Range)?;
-        let mut at = split(packet, Purpose::Seal)?;
+        let mut at = IpsecPlace::find(packet, Seek::ForEsp)?;
         let view = IpView::parse(packet).map_err(|_| SealError::Inner)?;
         let addresses = (view.src(), view.dst());
         let (keeps, beet) = (self.transform().writes_header(), self.beet());
@@ -227,7 +227,7 @@ impl EspOutbound {
         if beet.is_some() {
             headers.copy_from_slice(replaced.get(..header).ok_or(SealError::Range)?);
         } else if keeps {
-            patch(headers, &at, protocol, total).ok_or(SealError::TooLong)?;
+            at.patch(headers, protocol, total).ok_or(SealError::TooLong)?;
         }
         Ok(start..start + total)
     }
@@ -277,17 +277,20 @@ impl EspInbound {
                 rebuilt.packet = start..payload.end;
                 packet
                     .get_mut(start..payload.start)
-                    .and_then(|headers| patch(headers, &at, opened.next_header, payload.end - start))
+                    .and_then(|headers| at.patch(headers, opened.next_header, payload.end - start))
                     .ok_or(OpenError::Header)
             }
         };
         done.inspect_err(|error| self.count(*error))?;
+        if rebuilt.ecn_alarm {
+            self.count_ecn_alarm();
+        }
         rebuilt.compressed = self.ipcomp_cpi().is_some()
             && match self.transform().mode() {
                 Mode::Tunnel => opened.next_header == IpProtocol::IPCOMP,
-                _ => packet
-                    .get(rebuilt.packet.clone())
-                    .is_some_and(|ip| split(ip, Purpose::Open).is_ok_and(|at| at.next == IpProtocol::IPCOMP)),
+                _ => packet.get(rebuilt.packet.clone()).is_some_and(|ip| {
+                    IpsecPlace::find(ip, Seek::Upper).is_ok_and(|at| at.next == IpProtocol::IPCOMP)
+                }),
             };
         if let (Mode::Transport, Some(original)) = (self.transform().mode(), self.rebuild().nat_original)
             && let Some(packet) = packet.get_mut(rebuilt.packet.clone())
@@ -309,8 +312,8 @@ fn apply_ecn_to(opened: &OpenedPacket, packet: &mut [u8], outer: Ecn) -> Decapsu
 }
 
 /// The headers in front of ESP, and where it lies.
-fn locate(packet: &[u8]) -> Result<(crate::headers::Split, Range<usize>), OpenError> {
-    let at = split(packet, Purpose::Open)?;
+fn locate(packet: &[u8]) -> Result<(IpsecPlace, Range<usize>), OpenError> {
+    let at = IpsecPlace::find(packet, Seek::Upper)?;
     match at.next {
         IpProtocol::ESP => Ok((at, at.headers..at.total)),
         IpProtocol::UDP => {

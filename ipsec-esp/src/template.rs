@@ -5,6 +5,7 @@ use core::net::IpAddr;
 use ipsec_sa::{Encapsulation, HeaderPolicy, Mode, Outer, SaParams};
 use ipsec_wire::IpProtocol;
 
+use crate::flow_label::FlowLabel;
 use crate::{SaError, SealError};
 use ipsec_sa::tunnel::OuterFields;
 
@@ -20,6 +21,9 @@ pub enum OuterHeader {
     /// IP, and UDP behind it where the SA is encapsulated in it. In transport and BEET mode the IP header comes from the
     /// packet ([`crate::EspOutbound::seal_packet`]); a payload sealed alone gets UDP at most.
     Ip,
+    /// The length that goes in front of each packet in a TCP stream (RFC 9329 §3), for an SA that is encapsulated so: what
+    /// results is to be appended to the stream as it is.
+    TcpLength,
 }
 
 /// TTL and hop limit of an outer header (RFC 4301 §5.1.2.1 leaves the value to us; RFC 1700's default).
@@ -27,6 +31,7 @@ const HOP_LIMIT: u8 = 64;
 const IPV4_LEN: usize = 20;
 const IPV6_LEN: usize = 40;
 const UDP_LEN: usize = 8;
+const TCP_LENGTH_LEN: usize = 2;
 const MAX_LEN: usize = IPV6_LEN + UDP_LEN;
 
 #[derive(Clone, Debug)]
@@ -40,9 +45,18 @@ pub(crate) struct Template {
     /// and UDP header (RFC 8200 §8.1).
     sum: u32,
     policy: HeaderPolicy,
+    flow_label: FlowLabel,
     mode: Mode,
     local: IpAddr,
     remote: IpAddr,
+}
+
+/// What an outer header takes from the packet inside.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub(crate) struct Fields {
+    outer: OuterFields,
+    /// Of 20 bits.
+    flow_label: u32,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -59,7 +73,8 @@ impl Template {
 
     /// The same kind of header with other addresses or encapsulation.
     pub(crate) fn updated(&self, outer: &Outer) -> Result<Self, SaError> {
-        Self::build(outer, self.policy, self.mode, self.kind)
+        let updated = Self::build(outer, self.policy, self.mode, self.kind)?;
+        Ok(Self { flow_label: self.flow_label, ..updated })
     }
 
     fn build(outer: &Outer, policy: HeaderPolicy, mode: Mode, kind: OuterHeader) -> Result<Self, SaError> {
@@ -71,6 +86,7 @@ impl Template {
             len: 0,
             sum: 0,
             policy,
+            flow_label: FlowLabel::Zero,
             mode,
             local: outer.local,
             remote: outer.remote,
@@ -80,6 +96,11 @@ impl Template {
         }
         let ports = match (kind, outer.encapsulation) {
             (OuterHeader::None, _) => return Ok(template),
+            (OuterHeader::TcpLength, Encapsulation::Tcp { .. }) => {
+                template.len = TCP_LENGTH_LEN as u8;
+                return Ok(template);
+            }
+            (OuterHeader::TcpLength, _) => return Err(SaError::OuterHeader),
             (_, Encapsulation::Udp { local_port, remote_port }) => Some((local_port, remote_port)),
             (OuterHeader::Ip, Encapsulation::None) => None,
             _ => return Err(SaError::OuterHeader),
@@ -151,11 +172,21 @@ impl Template {
 
     /// The fields to be taken from the inner packet, which must be read before it is encrypted.
     #[inline]
-    pub(crate) fn fields(&self, next: IpProtocol, inner: &[u8]) -> Result<OuterFields, SealError> {
+    pub(crate) fn fields(&self, next: IpProtocol, inner: &[u8]) -> Result<Fields, SealError> {
         if self.ip == Ip::None {
-            return Ok(OuterFields::default());
+            return Ok(Fields::default());
         }
-        OuterFields::new(&self.policy, next, inner).ok_or(SealError::Inner)
+        let outer = OuterFields::new(&self.policy, next, inner).ok_or(SealError::Inner)?;
+        let flow_label = match self.flow_label {
+            FlowLabel::Zero => 0,
+            _ if self.ip != Ip::V6 => 0,
+            rule => rule.of(next, inner),
+        };
+        Ok(Fields { outer, flow_label })
+    }
+
+    pub(crate) fn set_flow_label(&mut self, rule: FlowLabel) {
+        self.flow_label = rule;
     }
 
     /// The longest ESP packet that goes behind the header.
@@ -164,6 +195,8 @@ impl Template {
         let udp = if self.udp { UDP_LEN } else { 0 };
         match self.ip {
             Ip::None if self.udp => 65535 - UDP_LEN,
+            // The length counts itself.
+            Ip::None if self.len != 0 => 65535 - TCP_LENGTH_LEN,
             // Whoever writes the header will know.
             Ip::None => usize::MAX,
             Ip::V4 => 65535 - IPV4_LEN - udp,
@@ -174,13 +207,18 @@ impl Template {
 
     /// Writes the header over all of `out`; `esp` is the finished packet behind it.
     #[inline]
-    pub(crate) fn write(&self, out: &mut [u8], esp: &[u8], fields: OuterFields, id: u16) -> Option<()> {
+    pub(crate) fn write(&self, out: &mut [u8], esp: &[u8], fields: Fields, id: u16) -> Option<()> {
         if self.len == 0 {
             return Some(());
         }
         out.copy_from_slice(self.octets.get(..out.len())?);
         let total = (out.len() + esp.len()) as u16;
+        let Fields { outer: fields, flow_label } = fields;
         let udp = match self.ip {
+            Ip::None if !self.udp => {
+                *out.first_chunk_mut()? = total.to_be_bytes();
+                return Some(());
+            }
             Ip::None => out,
             Ip::V4 => {
                 let (header, udp) = out.split_first_chunk_mut::<IPV4_LEN>()?;
@@ -191,7 +229,9 @@ impl Template {
                 let (header, udp) = out.split_first_chunk_mut::<IPV6_LEN>()?;
                 let payload = total.wrapping_sub(IPV6_LEN as u16).to_be_bytes();
                 header[0] |= fields.traffic_class >> 4;
-                header[1] = fields.traffic_class << 4;
+                let [_, high, middle, low] = flow_label.to_be_bytes();
+                header[1] = fields.traffic_class << 4 | high;
+                [header[2], header[3]] = [middle, low];
                 [header[4], header[5]] = payload;
                 udp
             }

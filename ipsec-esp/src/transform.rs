@@ -12,8 +12,9 @@ use ipsec_wire::{IpProtocol, Spi};
 use rand_core::CryptoRng;
 
 use crate::cipher::{Cipher, HEADER_LEN, IvSource, Lengths};
+use crate::flow_label::FlowLabel;
 use crate::padding::{self, TRAILER_LEN};
-use crate::template::{OuterHeader, Template};
+use crate::template::{Fields, OuterHeader, Template};
 use crate::{OpenError, SaError, SealError};
 use ipsec_sa::tunnel::OuterFields;
 
@@ -146,6 +147,13 @@ impl EspTransform {
         OuterFields::new(self.template.policy(), next, inner)
     }
 
+    /// Sets how an outer IPv6 header comes by its flow label; it stays zero without that.
+    #[must_use]
+    pub fn with_flow_label(mut self, rule: FlowLabel) -> Self {
+        self.template.set_flow_label(rule);
+        self
+    }
+
     /// Moves the SA to other outer addresses or another encapsulation (RFC 4555 §3.5).
     ///
     /// # Errors
@@ -217,7 +225,7 @@ impl EspTransform {
 
     /// What the outer header takes from `inner`.
     #[inline]
-    pub(crate) fn fields(&self, next: IpProtocol, inner: &[u8]) -> Result<OuterFields, SealError> {
+    pub(crate) fn fields(&self, next: IpProtocol, inner: &[u8]) -> Result<Fields, SealError> {
         self.template.fields(next, inner)
     }
 
@@ -227,7 +235,7 @@ impl EspTransform {
         &self,
         seq: &ReservedSeq,
         iv: Option<&[u8]>,
-        fields: Option<OuterFields>,
+        fields: Option<Fields>,
         buf: &mut [u8],
         payload: Range<usize>,
         next: IpProtocol,

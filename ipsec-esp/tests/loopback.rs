@@ -6,18 +6,20 @@ mod common;
 
 use alloc::collections::BTreeSet;
 
+use bytes::BytesMut;
 use common::*;
 use ipsec_crypto::Secret;
 use ipsec_esp::pmtu::PacketLayout;
 use ipsec_esp::{
-    EspInbound, EspOutbound, EspTransform, OpenError, OuterHeader, SaError, SealError, SealJob, seal_batch,
+    EspInbound, EspOutbound, EspTransform, FlowLabel, OpenError, OuterHeader, SaError, SealError, SealJob,
+    seal_batch,
 };
 use ipsec_sa::{
     DfPolicy, Direction, DscpPolicy, EcnPolicy, Encapsulation, HeaderPolicy, Lifetime, Lifetimes, Mode,
     SaParams, SequenceCounter,
 };
-use ipsec_wire::IpProtocol;
 use ipsec_wire::ike::{EncrId, IntegId, SnId};
+use ipsec_wire::{IpProtocol, TcpDeframer, TcpMessage};
 use proptest::prelude::*;
 
 /// RFC 1071: the sum over octets with a true checksum among them.
@@ -128,6 +130,68 @@ fn outer_fields_follow_the_sa_and_its_updates() {
     mixed.local = [192, 0, 2, 1].into();
     assert_eq!(outbound.update(&mixed), Err(SaError::MixedFamilies));
     assert_eq!(seal(&mut outbound, &ipv4(60), IpProtocol::IPV4).len(), moved.len());
+}
+
+#[test]
+fn outer_flow_labels_follow_their_rule() {
+    let change = |mut p: SaParams| {
+        p.outer = outer_v6(Encapsulation::None);
+        p
+    };
+    let mut inner = ipv6(80);
+    inner[1..4].copy_from_slice(&[0x91, 0x23, 0x45]);
+    let label = |packet: &[u8]| u32::from_be_bytes([0, packet[1] & 15, packet[2], packet[3]]);
+    let (outbound, mut inbound) = pair(change, &SUITES[0], OuterHeader::Ip);
+    let mut outbound = outbound.with_flow_label(FlowLabel::Copy);
+    let packet = seal(&mut outbound, &inner, IpProtocol::IPV6);
+    assert_eq!((packet[0], packet[1] >> 4, label(&packet)), (0x6b, 9, 0x1_2345));
+    assert_eq!(label(&seal(&mut outbound, &ipv4(80), IpProtocol::IPV4)), 0);
+    let mut outbound = outbound.with_flow_label(FlowLabel::Flow { key: 0x1234_5678_9abc_def0 });
+    let flows = [ipv4(80), ipv6(80)].map(|inner| {
+        let next = if inner[0] >> 4 == 4 { IpProtocol::IPV4 } else { IpProtocol::IPV6 };
+        [(); 3].map(|()| label(&seal(&mut outbound, &inner, next)))
+    });
+    assert!(flows.iter().all(|[a, b, c]| *a != 0 && a == b && b == c));
+    assert_ne!(flows[0], flows[1]);
+    // The rule stays when the addresses move, and what does not know its flow has none.
+    outbound.update(&outer_v6(UDP_4500)).unwrap();
+    let mut packet = seal(&mut outbound, &ipv4(80), IpProtocol::IPV4);
+    assert_eq!(label(&packet), flows[0][0]);
+    assert!(inbound.open_in_place(&mut packet[48..]).is_ok());
+    assert_eq!(label(&seal(&mut outbound, &[7; 50], IpProtocol::NO_NEXT_HEADER)), 0);
+}
+
+#[test]
+fn packets_for_a_tcp_stream_have_their_length_in_front() {
+    for mode in [Mode::Tunnel, Mode::Transport] {
+        let change = |mut p: SaParams| {
+            p.outer.encapsulation = Encapsulation::Tcp { connection: 7 };
+            p.with_mode(mode)
+        };
+        let (mut outbound, mut inbound) = pair(change, &SUITES[0], OuterHeader::TcpLength);
+        let mut stream = Vec::new();
+        for len in [20, 100, 1400] {
+            let packet = seal(&mut outbound, &ipv4(len), IpProtocol::IPV4);
+            assert_eq!(usize::from(u16::from_be_bytes([packet[0], packet[1]])), packet.len());
+            stream.extend(packet);
+        }
+        let (mut deframer, mut stream) = (TcpDeframer::opened(), BytesMut::from(&stream[..]));
+        for len in [20, 100, 1400] {
+            let Ok(Some(TcpMessage::Esp(mut packet))) = deframer.next(&mut stream) else {
+                panic!("an ESP packet")
+            };
+            let opened = inbound.open_in_place(&mut packet).unwrap();
+            assert_eq!(packet[opened.payload], ipv4(len));
+        }
+        // The length counts itself, in 16 bits.
+        let mut buf = vec![0; 66_000];
+        let mut sealed = |len: usize| outbound.seal_in_place(&mut buf, 100..100 + len, IpProtocol::UDP);
+        assert_eq!(sealed(65_498).map(|sealed| sealed.len()), Ok(65_534));
+        assert_eq!(sealed(65_499), Err(SealError::TooLong));
+    }
+    let params = params(&SUITES[0], Direction::Outbound);
+    let error = EspOutbound::new(&params, &provider(), OuterHeader::TcpLength, &mut rng()).unwrap_err();
+    assert_eq!(error, SaError::OuterHeader);
 }
 
 #[test]

@@ -183,6 +183,70 @@ fn every_row_of_the_provider_comes_back() {
     }
 }
 
+/// Every algorithm once, NULL with every MAC among them.
+fn families() -> Vec<Suite> {
+    let provider = provider();
+    let macs = || provider.integ.iter();
+    let mut suites: Vec<_> = macs()
+        .map(|mac| Suite {
+            encr: EncrId::NULL,
+            key_bits: 0,
+            key_len: 0,
+            integ: Some(mac.id()),
+            integ_len: mac.key_len(),
+        })
+        .collect();
+    suites.retain(|suite| EspInbound::new(&params(suite, Direction::Inbound), &provider).is_ok());
+    assert!(suites.len() >= 6, "{suites:?}");
+    for row in provider.encr.iter() {
+        let key_len = row.key_lengths().last().copied().unwrap();
+        let integ = (!row.is_aead()).then_some((IntegId::HMAC_SHA2_256_128, 32));
+        suites.push(Suite {
+            encr: row.id(),
+            key_bits: key_len as u16 * 8,
+            key_len: key_len + row.salt_len(),
+            integ: integ.map(|(id, _)| id),
+            integ_len: integ.map_or(0, |(_, len)| len),
+        });
+    }
+    suites
+}
+
+#[test]
+fn bad_packets_of_every_family_are_refused_and_move_nothing() {
+    for suite in families() {
+        for change in [|p: SaParams| p, |p: SaParams| p.with_sequence(SnId::SEQUENTIAL_64, 1 << 33)] {
+            let (mut outbound, mut inbound) = pair(change, &suite, OuterHeader::None);
+            let packet = seal(&mut outbound, &ipv4(45), IpProtocol::IPV4);
+            let (top, mut refused) = (inbound.window().top(), 0);
+            let mut refuse = |mut forged: Vec<u8>, allowed: &[OpenError], what: &str| {
+                let error = inbound.open_in_place(&mut forged).unwrap_err();
+                assert!(allowed.contains(&error), "{suite:?} {what}: {error:?}");
+                assert_eq!((inbound.window().top(), inbound.meter().packets()), (top, 0));
+                refused += 1;
+                let stats = inbound.stats();
+                let counted = stats.icv_failed + stats.truncated + stats.replayed + stats.out_of_window;
+                assert_eq!(counted, refused, "{suite:?} {what}");
+            };
+            for at in 0..packet.len() {
+                let mut forged = packet.clone();
+                forged[at] ^= 0x10;
+                let number = [OpenError::Icv, OpenError::OutOfWindow, OpenError::Replay];
+                let allowed = if (4..8).contains(&at) { &number[..] } else { &number[..1] };
+                refuse(forged, allowed, "flipped");
+            }
+            for len in 0..packet.len() {
+                refuse(packet[..len].to_vec(), &[OpenError::Truncated, OpenError::Icv], "cut");
+            }
+            for more in 1..20 {
+                let longer = [&packet[..], &vec![more; more.into()]].concat();
+                refuse(longer, &[OpenError::Truncated, OpenError::Icv], "extended");
+            }
+            assert!(inbound.open_in_place(&mut packet.clone()).is_ok(), "{suite:?}");
+        }
+    }
+}
+
 #[test]
 fn encryption_without_integrity_is_refused() {
     let provider = provider();
@@ -357,21 +421,48 @@ fn fragments_and_strangers_are_refused() {
 
 #[test]
 fn tunnels_take_up_congestion_and_drop_where_they_must() {
-    let change = |p: SaParams| p;
-    let (mut outbound, mut inbound) = pair(change, &SUITES[0], OuterHeader::Ip);
-    for (inner_ecn, outer_ecn, expected) in [(2, 3, Some((3, false))), (0, 3, None), (0, 1, Some((0, true)))]
-    {
-        let mut inner = segment("10.1.0.1", "10.2.0.1", IpProtocol::TCP, 40);
-        inner[1] |= inner_ecn;
-        let mut packet = seal_packet(&mut outbound, &inner);
-        packet[1] = packet[1] & !3 | outer_ecn;
-        match (inbound.open_packet(&mut packet), expected) {
-            (Ok(opened), Some((ecn, alarm))) => {
-                assert_eq!((packet[opened.packet.start + 1] & 3, opened.ecn_alarm), (ecn, alarm));
+    // RFC 6040 §4.2, figure 4: rows by the inner field, columns by the outer one, both 0 to 3; None is a drop.
+    let table: [[Option<(u8, bool)>; 4]; 4] = [
+        [Some((0, false)), Some((0, true)), Some((0, true)), None],
+        [Some((1, false)), Some((1, false)), Some((1, true)), Some((3, false))],
+        [Some((2, false)), Some((1, false)), Some((2, false)), Some((3, false))],
+        [Some((3, false)), Some((3, true)), Some((3, false)), Some((3, false))],
+    ];
+    for outer_v4 in [true, false] {
+        let change = |mut p: SaParams| {
+            if !outer_v4 {
+                p.outer = outer_v6(Encapsulation::None);
             }
-            (Err(OpenError::Congestion), None) => assert_eq!(inbound.stats().congestion, 1),
-            (other, _) => panic!("{other:?}"),
+            p
+        };
+        let (mut outbound, mut inbound) = pair(change, &SUITES[0], OuterHeader::Ip);
+        for inner_v4 in [true, false] {
+            for (inner_ecn, row) in table.iter().enumerate() {
+                for (outer_ecn, expected) in row.iter().enumerate() {
+                    let mut inner = match inner_v4 {
+                        true => segment("10.1.0.1", "10.2.0.1", IpProtocol::TCP, 40),
+                        false => segment("2001:db8:1::1", "2001:db8:2::1", IpProtocol::TCP, 40),
+                    };
+                    let (inner_ecn, outer_ecn) = (inner_ecn as u8, outer_ecn as u8);
+                    inner[1] |= if inner_v4 { inner_ecn } else { inner_ecn << 4 };
+                    let mut packet = seal_packet(&mut outbound, &inner);
+                    let (mask, shift) = if outer_v4 { (3, 0) } else { (0x30, 4) };
+                    assert_eq!((packet[1] & mask) >> shift, inner_ecn);
+                    packet[1] = packet[1] & !mask | outer_ecn << shift;
+                    match (inbound.open_packet(&mut packet), expected) {
+                        (Ok(opened), Some((ecn, alarm))) => {
+                            let class = packet[opened.packet.start + 1] >> if inner_v4 { 0 } else { 4 };
+                            assert_eq!((class & 3, opened.ecn_alarm), (*ecn, *alarm));
+                            assert_eq!(opened.outer_ecn.bits(), outer_ecn);
+                        }
+                        (Err(OpenError::Congestion), None) => {}
+                        (other, _) => panic!("{other:?}"),
+                    }
+                }
+            }
         }
+        // Four alarms and one drop of either inner version.
+        assert_eq!((inbound.stats().ecn_alarms, inbound.stats().congestion), (8, 2));
     }
 }
 

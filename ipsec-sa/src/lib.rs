@@ -19,6 +19,8 @@ mod replay;
 mod sad;
 mod selector;
 mod seq;
+#[cfg(all(feature = "shared", target_has_atomic = "64"))]
+mod shared;
 mod spd;
 mod time;
 pub mod tunnel;
@@ -37,5 +39,7 @@ pub use replay::{ReplayError, ReplayWindow};
 pub use sad::{InsertError, MulticastKey, Rejected, SaDatabase};
 pub use selector::{SelectorError, TrafficSelector, covers, narrow};
 pub use seq::{ReservedSeq, SequenceCounter, SequenceExhausted};
+#[cfg(all(feature = "shared", target_has_atomic = "64"))]
+pub use shared::{SharedReplayWindow, SharedSequenceCounter};
 pub use spd::{Policy, PolicyAction, PolicyError, PopulateFromPacket, ProtectSpec, SecurityPolicyDatabase};
 pub use time::Instant;

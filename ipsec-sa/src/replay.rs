@@ -81,16 +81,7 @@ impl ReplayWindow {
     /// check, which covers the high half, refuses what is not true.
     #[must_use]
     pub fn infer(&self, low: u32) -> u64 {
-        // Without a window the nearest number to the highest is as good a guess as there is.
-        let window = if self.size == 0 { 1 << 31 } else { self.size as u32 };
-        let (top_high, top_low) = ((self.top >> 32) as u32, self.top as u32);
-        let bottom = top_low.wrapping_sub(window - 1);
-        let high = match (top_low >= window - 1, low >= bottom) {
-            (true, true) | (false, false) => top_high,
-            (true, false) => top_high.saturating_add(1),
-            (false, true) => top_high.saturating_sub(1),
-        };
-        u64::from(high) << 32 | u64::from(low)
+        infer(self.top, self.size, low)
     }
 
     /// Whether the number is new and not too old. Nothing moves.
@@ -148,6 +139,21 @@ impl ReplayWindow {
         // Only bits of the mask matter, and they are the low ones.
         (seq / 64) as usize & mask
     }
+}
+
+/// [`ReplayWindow::infer`] for a window of `size` packets whose highest number is `top`.
+#[inline]
+pub(crate) fn infer(top: u64, size: u64, low: u32) -> u64 {
+    // Without a window the nearest number to the highest is as good a guess as there is.
+    let window = if size == 0 { 1 << 31 } else { size as u32 };
+    let (top_high, top_low) = ((top >> 32) as u32, top as u32);
+    let bottom = top_low.wrapping_sub(window - 1);
+    let high = match (top_low >= window - 1, low >= bottom) {
+        (true, true) | (false, false) => top_high,
+        (true, false) => top_high.saturating_add(1),
+        (false, true) => top_high.saturating_sub(1),
+    };
+    u64::from(high) << 32 | u64::from(low)
 }
 
 #[cfg(test)]

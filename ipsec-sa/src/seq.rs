@@ -78,6 +78,13 @@ impl SequenceCounter {
 }
 
 impl ReservedSeq {
+    /// A number that was taken from a counter of several cores.
+    #[cfg(all(feature = "shared", target_has_atomic = "64"))]
+    #[inline]
+    pub(crate) const fn shared(number: u64) -> Self {
+        Self(number)
+    }
+
     /// The whole number.
     #[must_use]
     #[inline]

@@ -27,7 +27,7 @@ use alloc::vec::Vec;
 use crate::error::{ParseError, ParseErrorKind};
 use crate::ip::{Ipv4Header, Ipv6Header};
 use crate::newtype_enum;
-use crate::octets::{array_at, put16, u16_at, u32_at};
+use crate::octets::{array_at, u16_at, u32_at};
 
 newtype_enum! {
     /// What kind of header an AGGFRAG payload has.
@@ -98,21 +98,30 @@ impl AggfragHeader {
 
     /// Appends the octets. Times beyond their bits are cut to the greatest.
     pub fn emit(&self, out: &mut Vec<u8>) {
+        let (octets, len) = self.to_octets();
+        out.extend(octets.iter().take(len));
+    }
+
+    /// The octets, and how many of them there are. Times beyond their bits are cut to the greatest.
+    #[must_use]
+    pub fn to_octets(&self) -> ([u8; Self::CONGESTION_CONTROL_LEN], usize) {
+        let mut octets = [0; Self::CONGESTION_CONTROL_LEN];
+        let [high, low] = self.block_offset.to_be_bytes();
         let Some(control) = &self.congestion_control else {
-            out.extend_from_slice(&[AggfragSubType::BASIC.0, self.reserved]);
-            put16(out, self.block_offset);
-            return;
+            octets[..4].copy_from_slice(&[AggfragSubType::BASIC.0, self.reserved, high, low]);
+            return (octets, Self::BASIC_LEN);
         };
         let flags = if control.probing { P } else { 0 } | if control.congestion_experienced { E } else { 0 };
-        out.extend_from_slice(&[AggfragSubType::CONGESTION_CONTROL.0, self.reserved & !(P | E) | flags]);
-        put16(out, self.block_offset);
-        out.extend_from_slice(&control.loss_event_rate.to_be_bytes());
+        let flags = self.reserved & !(P | E) | flags;
         let times = u64::from(control.rtt.min(MAX_RTT)) << 42
             | u64::from(control.echo_delay.min(MAX_DELAY)) << 21
             | u64::from(control.transmit_delay.min(MAX_DELAY));
-        out.extend_from_slice(&times.to_be_bytes());
-        out.extend_from_slice(&control.t_val.to_be_bytes());
-        out.extend_from_slice(&control.t_echo.to_be_bytes());
+        octets[..4].copy_from_slice(&[AggfragSubType::CONGESTION_CONTROL.0, flags, high, low]);
+        octets[4..8].copy_from_slice(&control.loss_event_rate.to_be_bytes());
+        octets[8..16].copy_from_slice(&times.to_be_bytes());
+        octets[16..20].copy_from_slice(&control.t_val.to_be_bytes());
+        octets[20..].copy_from_slice(&control.t_echo.to_be_bytes());
+        (octets, Self::CONGESTION_CONTROL_LEN)
     }
 }
 

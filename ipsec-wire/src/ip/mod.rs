@@ -9,7 +9,7 @@ pub mod v6;
 use core::net::IpAddr;
 
 pub use checksum::{internet_checksum, transport_checksum};
-pub use ext::{ExtensionHeader, ExtensionHeaders, Fragment, UpperLayer};
+pub use ext::{ExtensionHeader, ExtensionHeaders, Fragment, IpsecPlace, PlaceError, Seek, UpperLayer};
 pub use options::{Ipv4Option, Ipv4OptionType, Ipv4Options, Ipv6Option, Ipv6Options};
 pub use v4::{Ipv4Header, Ipv4View};
 pub use v6::{Ipv6Header, Ipv6View};
