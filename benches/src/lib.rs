@@ -1,6 +1,8 @@
 //! Measuring pairs: the raw work and ours take turns in short batches, so that a machine that changes its clock or
 //! has other work slows both alike, and what is compared is the ratio.
 
+pub mod ike;
+
 use core::fmt;
 use core::time::Duration;
 use std::time::Instant;

@@ -606,8 +606,12 @@ impl Endpoint {
             }
             Effect::Renew(handle) => self.renew(now, handle),
             Effect::Renewed { old, new } => self.renewed(now, old, new),
-            // It may be gone already.
-            Effect::Retire(handle) => drop(self.delete_ike(now, handle)),
+            Effect::Retire(handle) => {
+                // Its deletion may wait for an answer that never comes: meanwhile it is not renewed once more.
+                self.with(now, handle, |sa, _| sa.common.timers.remove(&TimerKind::Reauth));
+                // It may be gone already.
+                drop(self.delete_ike(now, handle));
+            }
             Effect::InitialContact { keep, remote_id } => {
                 let same = |state: &Established| state.remote_id == remote_id;
                 let others: Vec<IkeHandle> = self

@@ -100,13 +100,15 @@ pub struct Stats {
     pub delivered: u64,
 }
 
-/// A port-translating NAT in front of one address: each inside port gets an outside port of its own on first use.
+/// A port-translating NAT: each inside address and port gets an outside port of its own on first use.
 #[derive(Clone, Debug)]
 struct Nat {
     outside: IpAddr,
     next_port: u16,
-    /// Inside address and port to outside port.
-    mappings: BTreeMap<SocketAddr, u16>,
+    /// How long a mapping lasts that nothing goes through.
+    patience: Option<Duration>,
+    /// Inside address and port to outside port, and when something last went out through it.
+    mappings: BTreeMap<SocketAddr, (u16, Instant)>,
 }
 
 type Interceptor = Box<dyn FnMut(&Datagram) -> Fate + Send>;
@@ -116,7 +118,9 @@ pub struct Network {
     rng: ChaCha8Rng,
     default: Link,
     links: BTreeMap<(IpAddr, IpAddr), Link>,
-    nats: BTreeMap<IpAddr, Nat>,
+    nats: Vec<Nat>,
+    /// Which of them an address is behind.
+    behind: BTreeMap<IpAddr, usize>,
     interceptor: Option<Interceptor>,
     /// By arrival, then by the order of sending.
     queue: BTreeMap<(Instant, u64), Datagram>,
@@ -141,7 +145,8 @@ impl Network {
             rng: ChaCha8Rng::seed_from_u64(seed),
             default,
             links: BTreeMap::new(),
-            nats: BTreeMap::new(),
+            nats: Vec::new(),
+            behind: BTreeMap::new(),
             interceptor: None,
             queue: BTreeMap::new(),
             counter: 0,
@@ -160,15 +165,30 @@ impl Network {
     }
 
     /// Puts a NAT in front of `inside`: its datagrams come from `outside` and ports from 10000 on, and only ports it
-    /// has opened lead back in.
+    /// has opened lead back in. Addresses with the same `outside` are behind the same NAT.
     pub fn put_nat(&mut self, inside: IpAddr, outside: IpAddr) {
-        self.nats.insert(inside, Nat { outside, next_port: 10_000, mappings: BTreeMap::new() });
+        let place = self.nats.iter().position(|nat| nat.outside == outside).unwrap_or_else(|| {
+            self.nats.push(Nat { outside, next_port: 10_000, patience: None, mappings: BTreeMap::new() });
+            self.nats.len() - 1
+        });
+        self.behind.insert(inside, place);
+    }
+
+    /// Has the NAT in front of `inside` forget each mapping that nothing goes out through for so long.
+    pub fn nat_timeout(&mut self, inside: IpAddr, patience: Duration) {
+        if let Some(nat) = self.nat_of(inside) {
+            nat.patience = Some(patience);
+        }
+    }
+
+    fn nat_of(&mut self, inside: IpAddr) -> Option<&mut Nat> {
+        self.nats.get_mut(*self.behind.get(&inside)?)
     }
 
     /// Has the NAT in front of `inside` forget its mappings, as after a restart: the next datagrams come from new
     /// ports, and from `outside` where that has changed.
     pub fn rebind_nat(&mut self, inside: IpAddr, outside: IpAddr) {
-        if let Some(nat) = self.nats.get_mut(&inside) {
+        if let Some(nat) = self.nat_of(inside) {
             nat.outside = outside;
             nat.mappings.clear();
         }
@@ -209,7 +229,7 @@ impl Network {
             self.stats.lost += 1;
             return;
         }
-        let Some(datagram) = self.translate(datagram) else {
+        let Some(datagram) = self.translate(now, datagram) else {
             self.stats.unsolicited += 1;
             return;
         };
@@ -255,18 +275,25 @@ impl Network {
     }
 
     /// Out through the sender's NAT, in through the receiver's; `None` where no port is open.
-    fn translate(&mut self, mut datagram: Datagram) -> Option<Datagram> {
-        if let Some(nat) = self.nats.get_mut(&datagram.from.ip()) {
-            let port = *nat.mappings.entry(datagram.from).or_insert_with(|| {
-                nat.next_port += 1;
-                nat.next_port
-            });
-            datagram.from = SocketAddr::new(nat.outside, port);
+    fn translate(&mut self, now: Instant, mut datagram: Datagram) -> Option<Datagram> {
+        for nat in &mut self.nats {
+            if let Some(patience) = nat.patience {
+                nat.mappings.retain(|_, (_, used)| now.saturating_since(*used) <= patience);
+            }
         }
-        if let Some(nat) = self.nats.values().find(|nat| nat.outside == datagram.to.ip()) {
-            let inside = nat.mappings.iter().find(|(_, port)| **port == datagram.to.port());
+        if let Some(nat) = self.nat_of(datagram.from.ip()) {
+            let (port, used) = nat.mappings.entry(datagram.from).or_insert_with(|| {
+                // After the last port the first one again, which nobody has kept that long.
+                nat.next_port = nat.next_port.checked_add(1).unwrap_or(10_001);
+                (nat.next_port, now)
+            });
+            *used = now;
+            datagram.from = SocketAddr::new(nat.outside, *port);
+        }
+        if let Some(nat) = self.nats.iter().find(|nat| nat.outside == datagram.to.ip()) {
+            let inside = nat.mappings.iter().find(|(_, (port, _))| *port == datagram.to.port());
             datagram.to = *inside?.0;
-        } else if self.nats.contains_key(&datagram.to.ip()) {
+        } else if self.behind.contains_key(&datagram.to.ip()) {
             // An address behind a NAT cannot be reached from outside.
             return None;
         }
@@ -387,5 +414,26 @@ mod tests {
         assert_eq!(cross(&mut network, address(2, 500), out.from), None);
         assert_ne!(cross(&mut network, inside, address(2, 500)).unwrap().from, out.from);
         assert_eq!(network.stats().unsolicited, 3);
+    }
+
+    #[test]
+    fn two_behind_one_nat_have_ports_of_their_own_and_lose_them_when_they_are_silent() {
+        let mut network = Network::new(1, Link::GOOD);
+        let outside = address(9, 0).ip();
+        let (one, two, server) = (address(1, 4500), address(2, 4500), address(3, 4500));
+        network.put_nat(one.ip(), outside);
+        network.put_nat(two.ip(), outside);
+        network.nat_timeout(one.ip(), Duration::from_secs(30));
+        let cross = |network: &mut Network, at, from, to| {
+            network.send(Instant::from_secs(at), Datagram { from, to, ecn: 0, data: vec![] });
+            network.pop_due(Instant::from_secs(at + 1))
+        };
+        let first = cross(&mut network, 0, one, server).unwrap().from;
+        let second = cross(&mut network, 20, two, server).unwrap().from;
+        assert!(first.ip() == outside && second.ip() == outside && first.port() != second.port());
+        assert_eq!(cross(&mut network, 30, server, first).unwrap().to, one);
+        assert_eq!(cross(&mut network, 32, server, first), None);
+        assert_eq!(cross(&mut network, 32, server, second).unwrap().to, two);
+        assert_ne!(cross(&mut network, 33, one, server).unwrap().from, first);
     }
 }

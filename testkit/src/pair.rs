@@ -2,43 +2,26 @@
 //!
 //! Everything comes out of one seed: the same [`Setup`] and the same calls give the same datagrams, octet for octet.
 
-use alloc::collections::{BTreeMap, BTreeSet};
-use core::net::{IpAddr, Ipv4Addr, SocketAddr};
+use core::net::{IpAddr, Ipv4Addr};
 use core::time::Duration;
 use std::fs::File;
 use std::io::BufWriter;
 
 use ikev2_core::{
-    Answer, ChildConfig, ChildInstall, CloseReason, ConnectionConfig, ConnectionId, Discarded, Endpoint,
-    EndpointConfig, Event, ExchangeTrace, Executor, IkeHandle, IkeSaInfo, IkeSaState, Input, KeyLogLine,
-    OpId, Output, Path, PeerIdentity, Ports, Request,
+    ChildConfig, ConnectionConfig, ConnectionId, Discarded, EndpointConfig, Event, IkeHandle, Input, Output,
+    PeerIdentity,
 };
-use ipsec_crypto::{CryptoProvider, Secret, Suite, rustcrypto};
-use ipsec_sa::{Instant, SaParams};
+use ipsec_crypto::{Secret, Suite, rustcrypto};
+use ipsec_sa::Instant;
 use ipsec_wire::Spi;
-use rand_chacha::ChaCha20Rng;
-use rand_chacha::rand_core::SeedableRng;
 
 use crate::capture::Capture;
 use crate::clock::Clock;
 use crate::keylog::KeyLog;
 use crate::ladder::{Ladder, Record, Side};
 use crate::network::{Datagram, Link, Network};
-
-/// One side before it runs. The fields are there to be changed.
-#[derive(Debug)]
-pub struct Host {
-    /// Its address.
-    pub address: IpAddr,
-    /// The endpoint's own settings.
-    pub endpoint: EndpointConfig,
-    /// What it computes with.
-    pub provider: CryptoProvider,
-    /// Its only connection, for both roles.
-    pub connection: ConnectionConfig,
-    /// How long a job takes where [`EndpointConfig::executor`] is [`Executor::Caller`].
-    pub job_time: Duration,
-}
+use crate::node::same_sa;
+pub use crate::node::{Host, Node};
 
 /// Both sides before they run, and the network between them.
 #[derive(Debug)]
@@ -51,15 +34,6 @@ pub struct Setup {
     pub left: Host,
     /// Who is drawn on the right.
     pub right: Host,
-}
-
-impl Host {
-    /// Has the caller do the slow steps, each of which takes so long, and acknowledge that SAs are installed.
-    pub fn offload(&mut self, job_time: Duration) {
-        self.endpoint.executor = Executor::Caller;
-        self.endpoint.acknowledge_install = true;
-        self.job_time = job_time;
-    }
 }
 
 impl Setup {
@@ -94,6 +68,7 @@ impl Setup {
                 endpoint,
                 provider: rustcrypto::provider(),
                 connection: connection.between(address(name), address(peer)).with_child(child),
+                others: Vec::new(),
                 job_time: Duration::ZERO,
             }
         };
@@ -121,74 +96,6 @@ impl Setup {
         change(&mut self.left);
         change(&mut self.right);
         self
-    }
-}
-
-/// One side as it runs.
-pub struct Node {
-    /// The endpoint itself.
-    pub endpoint: Endpoint,
-    /// What it said, traces and key log lines left out.
-    pub events: Vec<(Instant, IkeHandle, Event)>,
-    /// Its Child SAs in use, by the SPI of packets to it.
-    pub children: BTreeMap<Spi, ChildInstall>,
-    address: IpAddr,
-    ports: Ports,
-    provider: CryptoProvider,
-    rng: ChaCha20Rng,
-    job_time: Duration,
-    jobs: Vec<(Instant, OpId, Request)>,
-    /// Closed while they were being installed.
-    closed_early: BTreeSet<Spi>,
-    timeout: Option<Instant>,
-}
-
-impl core::fmt::Debug for Node {
-    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
-        f.debug_struct("Node").field("endpoint", &self.endpoint).finish_non_exhaustive()
-    }
-}
-
-impl Node {
-    fn new(host: Host, seed: u64, stream: u64, now: Instant) -> Self {
-        // Streams of one seed, so that the sides do not draw the same numbers.
-        let rng = |number| {
-            let mut rng = ChaCha20Rng::seed_from_u64(seed);
-            rng.set_stream(number);
-            rng
-        };
-        let mut endpoint = Endpoint::new(host.endpoint, host.provider.clone(), Box::new(rng(stream)), now);
-        let ports = host.connection.local_ports;
-        endpoint.add_connection(host.connection).expect("the provider has what the connection names");
-        // A connection that is to be up is begun when the endpoint first learns the time.
-        let _ = endpoint.handle_input(Input::Timeout(now));
-        Self {
-            endpoint,
-            events: Vec::new(),
-            children: BTreeMap::new(),
-            address: host.address,
-            ports,
-            provider: host.provider,
-            rng: rng(stream + 2),
-            job_time: host.job_time,
-            jobs: Vec::new(),
-            closed_early: BTreeSet::new(),
-            timeout: None,
-        }
-    }
-
-    /// Its established IKE SAs.
-    #[must_use]
-    pub fn established(&self) -> Vec<IkeSaInfo> {
-        self.endpoint.ike_sas().filter(|info| info.state == IkeSaState::Established).collect()
-    }
-
-    /// Why IKE SAs have gone.
-    pub fn closings(&self) -> impl Iterator<Item = &CloseReason> {
-        self.events.iter().filter_map(|(_, _, event)| match event {
-            Event::IkeClosed { reason } => Some(reason),
-            _ => None,
-        })
     }
 }
 
@@ -221,7 +128,7 @@ impl Pair {
     #[must_use]
     pub fn new(setup: Setup) -> Self {
         let clock = Clock::new();
-        let node = |host: Host, stream: u64| Node::new(host, setup.seed, stream, clock.now());
+        let node = |host: Host, stream: u64| Node::new(host, setup.seed, [stream, stream + 2], clock.now());
         Self {
             clock,
             network: Network::new(setup.seed, setup.link),
@@ -242,8 +149,8 @@ impl Pair {
     pub fn restart(&mut self, side: Side, setup: Setup) {
         let now = self.clock.now();
         match side {
-            Side::Left => self.left = Node::new(setup.left, setup.seed, 0, now),
-            Side::Right => self.right = Node::new(setup.right, setup.seed, 1, now),
+            Side::Left => self.left = Node::new(setup.left, setup.seed, [0, 2], now),
+            Side::Right => self.right = Node::new(setup.right, setup.seed, [1, 3], now),
         }
     }
 
@@ -318,8 +225,7 @@ impl Pair {
             if wanted(self) {
                 return true;
             }
-            let jobs = self.left.jobs.iter().chain(&self.right.jobs).map(|(at, _, _)| *at).min();
-            let next = [self.network.next_arrival(), self.left.timeout, self.right.timeout, jobs];
+            let next = [self.network.next_arrival(), self.left.due(), self.right.due()];
             let Some(next) = next.into_iter().flatten().min().filter(|next| *next <= end) else {
                 self.clock.advance_to(end);
                 return false;
@@ -349,17 +255,7 @@ impl Pair {
             self.drain(side);
         }
         for side in [Side::Left, Side::Right] {
-            let node = self.node_mut(side);
-            let (due, later) = node.jobs.drain(..).partition(|(at, _, _)| *at <= now);
-            node.jobs = later;
-            for (_, op, request) in due {
-                let answer = node.carry_out(request);
-                // A job whose IKE SA is gone has nobody to answer to.
-                let _ = node.endpoint.answer(now, op, answer);
-            }
-            if node.timeout.is_some_and(|at| at <= now) {
-                let _ = node.endpoint.handle_input(Input::Timeout(now));
-            }
+            self.node_mut(side).catch_up(now);
             self.drain(side);
         }
     }
@@ -398,29 +294,7 @@ impl Pair {
             }
             _ => {}
         }
-        let node = self.node_mut(side);
-        match event {
-            Event::Needs { op, what, .. } => {
-                node.jobs.push((now + node.job_time, op, what));
-                return;
-            }
-            Event::ChildInstalled(install) => return node.install(*install),
-            Event::ChildClosed { inbound, .. } => {
-                let installed = node.children.remove(&inbound).is_some();
-                // It may be closed while it is still being installed.
-                if !installed {
-                    node.closed_early.insert(inbound);
-                }
-            }
-            Event::ChildMoved(update) => {
-                if let Some(child) = node.children.get_mut(&update.inbound) {
-                    child.inbound.outer = update.outer;
-                    child.outbound.outer = update.outer;
-                }
-            }
-            _ => {}
-        }
-        node.events.push((now, handle, event));
+        self.node_mut(side).take(now, handle, event);
     }
 
     /// Whether both sides hold the same Child SAs, each with the other's keys.
@@ -443,107 +317,16 @@ impl Pair {
             same_sa(&child.outbound, &other.inbound)?;
             same_sa(&child.inbound, &other.outbound)?;
         }
-        let ikes = |node: &Node| {
-            let mut spis: Vec<_> = node.established().iter().map(|info| (info.spi_i, info.spi_r)).collect();
-            spis.sort_unstable();
-            spis
-        };
-        if ikes(&self.left) != ikes(&self.right) {
+        if self.left.ike_spis() != self.right.ike_spis() {
             return Err(format!(
                 "IKE SAs {:?} on the left, {:?} on the right",
-                ikes(&self.left),
-                ikes(&self.right)
+                self.left.ike_spis(),
+                self.right.ike_spis()
             ));
         }
-        for node in [&self.left, &self.right] {
-            let mut known: Vec<Spi> = node
-                .established()
-                .iter()
-                .flat_map(|info| info.children.iter().map(|child| child.inbound))
-                .collect();
-            known.sort_unstable();
-            let installed: Vec<Spi> = node.children.keys().copied().collect();
-            if known != installed {
-                return Err(format!("installed {installed:?}, known to the endpoint {known:?}"));
-            }
-        }
+        self.left.consistent()?;
+        self.right.consistent()?;
         Ok(())
-    }
-}
-
-/// One direction as its sender and its receiver know it.
-fn same_sa(one: &SaParams, other: &SaParams) -> Result<(), String> {
-    let spi = one.spi;
-    if spi != other.spi {
-        return Err(format!("{spi} on one side, {} on the other", other.spi));
-    }
-    if one.keys.encr != other.keys.encr || one.keys.integ != other.keys.integ {
-        return Err(format!("the keys of {spi} differ"));
-    }
-    if (one.algorithms, one.sequence, one.mode) != (other.algorithms, other.sequence, other.mode) {
-        return Err(format!("the algorithms of {spi} differ"));
-    }
-    if one.local_selectors != other.remote_selectors || one.remote_selectors != other.local_selectors {
-        return Err(format!("the selectors of {spi} differ"));
-    }
-    Ok(())
-}
-
-impl Node {
-    /// The path of a datagram: which socket it came to says whether it is encapsulated.
-    fn path(&self, local: SocketAddr, remote: SocketAddr) -> Path {
-        match local.port() == self.ports.encap {
-            true => Path::udp_encap(local, remote),
-            false => Path::udp(local, remote),
-        }
-    }
-
-    fn install(&mut self, install: ChildInstall) {
-        let before = self.children.insert(install.inbound.spi, install);
-        assert!(before.is_none(), "an SPI that is in use was installed");
-    }
-
-    fn carry_out(&mut self, request: Request) -> Answer {
-        match request.execute(&self.provider, &mut self.rng) {
-            Ok(answer) => answer,
-            Err(Request::Install(install)) => {
-                if !self.closed_early.remove(&install.inbound.spi) {
-                    self.install(*install);
-                }
-                Answer::Installed(Ok(()))
-            }
-            Err(other) => panic!("nobody can do {other:?}"),
-        }
-    }
-}
-
-impl From<ExchangeTrace> for Record {
-    fn from(trace: ExchangeTrace) -> Self {
-        Self {
-            at: trace.at,
-            outbound: trace.outbound,
-            exchange: trace.exchange,
-            response: trace.response,
-            message_id: trace.message_id,
-            payloads: trace.payloads,
-            octets: trace.octets,
-            retransmission: trace.retransmission,
-            spi_i: trace.spi_i,
-            spi_r: trace.spi_r,
-        }
-    }
-}
-
-impl KeyLog {
-    /// Adds a line to the table it is for.
-    ///
-    /// # Errors
-    /// The file cannot be written.
-    pub fn line(&self, line: &KeyLogLine) -> std::io::Result<()> {
-        match line {
-            KeyLogLine::Ikev2(line) => self.ikev2(line),
-            KeyLogLine::Esp(line) => self.esp(line),
-        }
     }
 }
 

@@ -255,8 +255,10 @@ impl Established {
         common.timers.remove(&TimerKind::RekeyIke);
         common.timers.remove(&TimerKind::Liveness);
         common.timers.insert(TimerKind::HardIke, cx.now + REPLACED_GRACE);
-        let (tasks, own): (VecDeque<Task>, VecDeque<Task>) =
-            core::mem::take(&mut self.tasks).into_iter().partition(Task::is_about_children);
+        // Who wanted this IKE SA deleted wants its heir deleted.
+        let (tasks, own): (VecDeque<Task>, VecDeque<Task>) = core::mem::take(&mut self.tasks)
+            .into_iter()
+            .partition(|task| task.is_about_children() || matches!(task, Task::DeleteIke));
         self.tasks = own;
         let mut tasks: Vec<Task> = Vec::from(tasks);
         tasks.extend(core::mem::take(&mut self.deferred).into_iter().filter(Task::is_about_children));

@@ -12,7 +12,7 @@ use std::fs;
 use std::process::ExitCode;
 use std::time::Instant;
 
-use testkit::endure::{Keep, Outcome, run};
+use testkit::endure::{Outcome, replay, run};
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
@@ -76,8 +76,7 @@ fn many(first: u64, seeds: u64, hours: u32, folder: Option<&str>) -> ExitCode {
 }
 
 fn again(seed: u64, hours: u32) -> ExitCode {
-    let folder = std::env::temp_dir().join(format!("endure-{seed}"));
-    let outcome = run(seed, hours, Some(&Keep { folder: &folder }));
+    let (outcome, folder) = replay(seed, hours);
     println!("{outcome}\ncapture and keys: {}", folder.display());
     match outcome.failure {
         Some(failure) => {
