@@ -4,10 +4,10 @@ use alloc::sync::Arc;
 use core::net::SocketAddr;
 
 use ikev2_core::job::KeyExchangeJob;
-use ikev2_core::{Answer, Event, Input, Output, Path, Request};
+use ikev2_core::{Answer, CloseReason, Error, Event, Input, Output, Path, Request};
 use ipsec_crypto::{ActiveKeyExchange, CryptoProvider};
 use ipsec_wire::Spi;
-use ipsec_wire::ike::KeId;
+use ipsec_wire::ike::{ExchangeType, KeId};
 
 use super::data_plane::Child;
 use super::{Dice, Flight, LEFT, OUTSIDE, SIDES, World, index, jitter};
@@ -175,7 +175,10 @@ impl World {
                 }
             }
             Event::IkeClosed { reason } => {
-                if matches!(reason, ikev2_core::CloseReason::Failed(_) | ikev2_core::CloseReason::Expired) {
+                // A copy of an old IKE_SA_INIT request is one that nobody comes back for.
+                let in_vain = matches!(&reason, CloseReason::Failed(error)
+                    if matches!(**error, Error::TimedOut { exchange: ExchangeType::IKE_AUTH, tries: 0 }));
+                if matches!(reason, CloseReason::Failed(_) | CloseReason::Expired) && !in_vain {
                     self.ends[at].failures += 1;
                 }
                 if let Some(ladder) = &mut self.ladder {
