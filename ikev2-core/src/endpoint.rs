@@ -610,7 +610,7 @@ impl Endpoint {
                 // Its deletion may wait for an answer that never comes: meanwhile it is not renewed once more.
                 self.with(now, handle, |sa, _| sa.common.timers.remove(&TimerKind::Reauth));
                 // It may be gone already.
-                drop(self.delete_ike(now, handle));
+                let _ = self.delete_ike(now, handle);
             }
             Effect::InitialContact { keep, remote_id } => {
                 let same = |state: &Established| state.remote_id == remote_id;

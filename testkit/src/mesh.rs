@@ -289,6 +289,7 @@ mod tests {
             host.provider = insecure::provider();
         }
         for spoke in hosts.iter_mut().skip(1) {
+            spoke.connection.liveness = Some(Duration::from_secs(30));
             spoke.connection.children[0].startup = Startup::Keep;
         }
         hosts

@@ -1,8 +1,6 @@
 //! What a peer, or anybody, can make an endpoint keep: floods stay within what is configured. Each test prints its
 //! figures (`cargo test -p testkit --test floods -- --nocapture`).
 
-extern crate alloc;
-
 use core::alloc::{GlobalAlloc, Layout};
 use core::cell::Cell;
 use core::net::{IpAddr, SocketAddr};
