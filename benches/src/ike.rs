@@ -64,6 +64,10 @@ pub fn endpoint(
     .with_child(child);
     // Each of many IKE SAs counts, though it is always the same peer.
     connection.uniqueness = ikev2_core::Uniqueness::Keep;
+    if side == 1 {
+        // Whoever asks, from wherever.
+        connection.remote = None;
+    }
     endpoint.add_connection(connection).expect("the provider has it");
     endpoint
 }

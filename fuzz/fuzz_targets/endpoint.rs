@@ -1,7 +1,8 @@
 //! An endpoint against a peer that has the right keys and no manners.
 //!
 //! Two endpoints with a NO-SECURITY provider; the input says which of them is attacked and what happens: true messages
-//! delivered or lost, forged ones with valid integrity, raw ones, commands, time.
+//! delivered or lost, forged ones with valid integrity, whole or in fragments, raw ones, commands, time; slow steps may
+//! be done outside, each when the input says.
 #![no_main]
 
 use std::collections::VecDeque;
@@ -10,8 +11,8 @@ use std::time::Duration;
 use ikev2_core::crypt::SkProtection;
 use ikev2_core::keys::{IkeSuite, SkKeys};
 use ikev2_core::{
-    ChildConfig, ConnectionConfig, ConnectionId, Endpoint, EndpointConfig, Event, Identity, IkeHandle,
-    IkeSaState, Input, KeyLogLine, Output, Path, PeerIdentity,
+    Answer, ChildConfig, ConnectionConfig, ConnectionId, Endpoint, EndpointConfig, Event, Executor, Identity,
+    IkeHandle, IkeSaState, Input, KeyLogLine, OpId, Output, Path, PeerIdentity, Request,
 };
 use ipsec_crypto::{Secret, Suite};
 use ipsec_sa::{Instant, Role};
@@ -26,6 +27,7 @@ struct Host {
     out: VecDeque<Vec<u8>>,
     keys: Vec<Keys>,
     children: i64,
+    jobs: VecDeque<(OpId, Request)>,
 }
 
 /// The keys of one IKE SA as its key log tells them.
@@ -76,7 +78,12 @@ impl Keys {
         let builder =
             MessageBuilder::new(self.spi_i, self.spi_r, request.exchange, Flags(flags), request.message_id);
         let mut rng = ChaCha20Rng::seed_from_u64(5);
-        protection.seal_chain(builder, request.first, request.chain, &mut rng).ok()
+        match request.fragment {
+            Some(place) => {
+                protection.seal_fragment(builder, request.first, place, request.chain, &mut rng).ok()
+            }
+            None => protection.seal_chain(builder, request.first, request.chain, &mut rng).ok(),
+        }
     }
 }
 
@@ -86,6 +93,8 @@ struct Forged<'a> {
     message_id: u32,
     first: PayloadType,
     chain: &'a [u8],
+    /// Its number, and how many there are.
+    fragment: Option<(u16, u16)>,
 }
 
 fn unhex(text: &str) -> Option<Vec<u8>> {
@@ -94,7 +103,7 @@ fn unhex(text: &str) -> Option<Vec<u8>> {
 }
 
 impl Host {
-    fn new(side: u8) -> Self {
+    fn new(side: u8, offload: bool) -> Self {
         let address = |side: u8| std::net::IpAddr::from([192, 0, 2, 1 + side]);
         let net = |side: u8| format!("10.{}.0.0/24", 1 + side).parse().unwrap();
         let name = |side: u8| format!("{}.test", char::from(b'a' + side)).parse::<Identity>().unwrap();
@@ -102,6 +111,10 @@ impl Host {
         config.key_log = true;
         config.max_half_open = 8;
         config.max_half_open_per_source = 8;
+        if offload {
+            config.executor = Executor::Caller;
+            config.acknowledge_install = true;
+        }
         let rng = Box::new(ChaCha20Rng::seed_from_u64(u64::from(side)));
         let mut endpoint = Endpoint::new(config, testkit::insecure::provider(), rng, Instant::ZERO);
         let child = ChildConfig::tunnel(
@@ -120,7 +133,7 @@ impl Host {
         .between(address(side), address(1 - side))
         .with_child(child);
         endpoint.add_connection(connection).unwrap();
-        Self { endpoint, out: VecDeque::new(), keys: Vec::new(), children: 0 }
+        Self { endpoint, out: VecDeque::new(), keys: Vec::new(), children: 0, jobs: VecDeque::new() }
     }
 
     fn drain(&mut self) {
@@ -134,10 +147,14 @@ impl Host {
                 Output::Event(_, Event::Keys(KeyLogLine::Ikev2(line))) => {
                     self.keys.push(Keys::read(&line).expect("a key log line"));
                 }
+                Output::Event(_, Event::Needs { op, what, .. }) => self.jobs.push_back((op, what)),
                 Output::Event(_, Event::ChildInstalled(_)) => self.children += 1,
                 Output::Event(_, Event::ChildClosed { .. }) => {
-                    self.children -= 1;
-                    assert!(self.children >= 0, "a child closed twice");
+                    // One that is closed while it is being installed was never counted.
+                    if self.jobs.is_empty() {
+                        self.children -= 1;
+                        assert!(self.children >= 0, "a child closed twice");
+                    }
                 }
                 Output::Event(..) => {}
                 Output::Timeout(_) => return,
@@ -152,6 +169,23 @@ impl Host {
         let taken = self.endpoint.handle_input(Input::Datagram { now, path, ecn: 0, data }).is_ok();
         self.drain();
         taken
+    }
+
+    /// Does the oldest job.
+    fn work(&mut self, now: Instant) {
+        let Some((op, request)) = self.jobs.pop_front() else { return };
+        let mut rng = ChaCha20Rng::seed_from_u64(11);
+        let answer = match request.execute(&testkit::insecure::provider(), &mut rng) {
+            Ok(answer) => answer,
+            Err(Request::Install(_)) => {
+                self.children += 1;
+                Answer::Installed(Ok(()))
+            }
+            Err(_) => return,
+        };
+        // A job whose IKE SA is gone has nobody to answer to.
+        let _ = self.endpoint.answer(now, op, answer);
+        self.drain();
     }
 
     fn established(&self) -> Vec<IkeHandle> {
@@ -189,7 +223,8 @@ fuzz_target!(|data: &[u8]| {
     let mut input = Bytes(data);
     let Some(start) = input.octet() else { return };
     let victim = start & 1;
-    let mut hosts = [Host::new(0), Host::new(1)];
+    let offload = start & 0x20 != 0;
+    let mut hosts = [Host::new(0, offload), Host::new(1, offload)];
     let mut now = Instant::from_secs(1);
     let initiator = usize::from(start >> 1 & 1);
     hosts[initiator].endpoint.connect(now, ConnectionId(0), Some(0), None).unwrap();
@@ -200,6 +235,9 @@ fuzz_target!(|data: &[u8]| {
             while let Some(mut data) = hosts[usize::from(side)].out.pop_front() {
                 hosts[usize::from(1 - side)].input(now, 1 - side, &mut data);
             }
+            while !hosts[usize::from(1 - side)].jobs.is_empty() {
+                hosts[usize::from(1 - side)].work(now);
+            }
         }
     }
     let role = |victim: u8| if usize::from(victim) == initiator { Role::Initiator } else { Role::Responder };
@@ -208,9 +246,21 @@ fuzz_target!(|data: &[u8]| {
         let host = &mut hosts[usize::from(victim)];
         match op & 7 {
             // Forged, with valid integrity. A rekeyed IKE SA may have the roles the other way round.
-            0 | 1 | 2 => {
+            0 | 1 | 2 | 7 => {
+                if op & 0x87 == 0x87 {
+                    // True datagrams of the other side are lost, or a job is done.
+                    match op & 8 {
+                        0 => hosts[usize::from(1 - victim)].out.clear(),
+                        _ => hosts[usize::from(victim ^ (op >> 4 & 1))].work(now),
+                    }
+                    continue;
+                }
                 let exchange = ExchangeType([34, 35, 36, 37, 43, 44, 38, 36][usize::from(op >> 3 & 7)]);
                 let shape = input.octet().unwrap_or(0);
+                let fragment = (op & 7 == 7).then(|| {
+                    let place = input.octet().unwrap_or(0);
+                    (u16::from(place & 15), u16::from(place >> 4))
+                });
                 let first = PayloadType(input.octet().unwrap_or(0));
                 let chain = input.take();
                 let forged = Forged {
@@ -219,6 +269,7 @@ fuzz_target!(|data: &[u8]| {
                     message_id: u32::from(shape >> 1 & 15),
                     first,
                     chain,
+                    fragment,
                 };
                 let to = if shape & 0x20 == 0 { role(victim) } else { role(1 - victim) };
                 let Some(keys) = host.keys.len().checked_sub(1 + usize::from(shape >> 6)) else { continue };
@@ -275,7 +326,7 @@ fuzz_target!(|data: &[u8]| {
                     }
                 }
             }
-            _ => hosts[usize::from(1 - victim)].out.clear(),
+            _ => unreachable!("three bits"),
         }
         for host in &hosts {
             assert!(host.endpoint.ike_sas().count() <= 8 + 64 * 2, "IKE SAs without bound");

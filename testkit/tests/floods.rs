@@ -141,8 +141,7 @@ fn spoofed_set_ups_take_no_more_than_the_half_open_ones_that_are_allowed() {
          IKE SAs, {messages} of them its two messages"
     );
     assert_eq!(answered, allowed);
-    // The request, the answer in the cache, and the answer that AUTH covers.
-    assert!(each < messages + longest + 2048, "{each}");
+    assert!(each < 4096, "{each}");
     let _ = victim.handle_input(Input::Timeout(START + Duration::from_secs(31)));
     let _ = drain(&mut victim);
     assert!(live() - before < 64 * 1024, "{} octets stay", live() - before);
