@@ -56,15 +56,19 @@ impl Established {
 
 impl Endpoint {
     /// Makes a new IKE SA with the same peer and children, and deletes the old one when it is there. Gives the new one's
-    /// handle. A failure leaves the old one alone.
+    /// handle; where that is under way already, it is not done twice. A failure leaves the old one alone.
     ///
     /// # Errors
     /// The IKE SA is not known, is not established, or its connection has no addresses to start from.
     pub fn reauthenticate(&mut self, now: Instant, handle: IkeHandle) -> Result<IkeHandle, ApiMisuse> {
         let sa = self.sas.get(&handle).ok_or(ApiMisuse::UnknownIkeSa)?;
         let State::Established(state) = &sa.state else { return Err(ApiMisuse::WrongState) };
-        if state.phase != Phase::Open {
+        let over = state.tasks.iter().any(|task| matches!(task, Task::DeleteIke));
+        if state.phase != Phase::Open || over {
             return Err(ApiMisuse::WrongState);
+        }
+        if let Some(new) = self.renewal_of(handle) {
+            return Ok(new);
         }
         let connection = sa.common.connection.clone();
         let first = state
@@ -80,16 +84,19 @@ impl Endpoint {
 
     /// A renewal is due. It is tried again every while until the old IKE SA is replaced or over.
     pub(crate) fn renew(&mut self, now: Instant, handle: IkeHandle) {
-        let trying = self.sas.values().any(|sa| match &sa.state {
-            State::InitSent(state) => state.replaces == Some(handle),
-            State::AuthSent(state) => state.init.replaces == Some(handle),
-            State::Established(state) => state.retires == Some(handle),
-            _ => false,
-        });
-        if !trying {
-            // Without addresses to start from there is nothing to be done but to wait for the end.
-            let _ = self.reauthenticate(now, handle);
-        }
+        // Without addresses to start from there is nothing to be done but to wait for the end.
+        let _ = self.reauthenticate(now, handle);
+    }
+
+    /// The IKE SA that is to take the place of this one.
+    fn renewal_of(&self, old: IkeHandle) -> Option<IkeHandle> {
+        let replaces = |sa: &IkeSa| match &sa.state {
+            State::InitSent(state) => state.replaces,
+            State::AuthSent(state) => state.init.replaces,
+            State::Established(state) => state.retires,
+            _ => None,
+        };
+        self.sas.iter().find(|(_, sa)| replaces(sa) == Some(old)).map(|(new, _)| *new)
     }
 
     /// The IKE SA that a renewal is to replace was rekeyed: the renewal replaces its heir.

@@ -306,3 +306,19 @@ fn lifetimes_replace_everything_by_themselves_for_a_day() {
     let ikes = count(|event| matches!(event, Event::IkeRekeyed { .. }));
     assert!(rekeyed >= 20 && ikes >= 5, "{rekeyed} {ikes}");
 }
+
+/// Asked for twice, with a rekey of the peer between: one new IKE SA.
+#[test]
+fn a_renewal_that_is_under_way_is_not_begun_again() {
+    let mut pair = Pair::new(Setup::psk(3, IKE, ESP).insecure());
+    pair.connect(Side::Left);
+    assert!(pair.run_until(Duration::from_secs(5), up));
+    let now = pair.clock.now();
+    let (left, right) = (pair.ike(Side::Left).unwrap(), pair.ike(Side::Right).unwrap());
+    let new = pair.left.endpoint.reauthenticate(now, left).unwrap();
+    pair.right.endpoint.rekey_ike(now, right).unwrap();
+    assert_eq!(pair.left.endpoint.reauthenticate(now, left), Ok(new));
+    pair.run_for(Duration::from_secs(120));
+    assert_eq!(pair.agree(), Ok(()), "{}", pair.ladder);
+    assert_eq!(pair.left.endpoint.ike_sas().count(), 1, "{}", pair.ladder);
+}
