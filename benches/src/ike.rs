@@ -165,7 +165,7 @@ impl Peers {
         self.ends[0].rekey_ike(self.now, before).expect("it is up");
         self.talk();
         assert_ne!(self.ike, Some(before));
-        self.now = self.now + Duration::from_secs(31);
+        self.now += Duration::from_secs(31);
         for end in &mut self.ends {
             let _ = end.handle_input(Input::Timeout(self.now));
         }
