@@ -8,6 +8,13 @@
 //! What a limit means: the first `messages` datagrams whose fate is decided may suffer `faults` mishaps among them; the
 //! order of everything else is free until then. From there on nothing goes wrong, and the run goes on until both sides
 //! are quiet, which must come about within [`SETTLING`].
+//!
+//! Eight datagrams with two mishaps are searched in every scenario by `cargo test`, nothing cut off. Twelve with three were
+//! searched to their end, in 64 shares that overlap, in these: set-up (265,232 states) and set-up-offloaded (285,125),
+//! rekey-against-delete (2,168,952), rekey-against-ike-delete (254,802), ike-rekey-against-ike-delete (532,131),
+//! ike-rekey-against-child-delete (3,179,768), liveness-against-child-rekey (2,400,647) and
+//! liveness-against-ike-rekey (4,042,010), reauthentication (463,619), reauthentication-offloaded (489,494) and
+//! reauthentication-against-child-rekey (5,483,059), kept-against-ike-delete (393,142). The others were not finished.
 
 mod canon;
 mod dice;
