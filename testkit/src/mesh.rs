@@ -305,7 +305,7 @@ mod tests {
         mesh.network.set_default(Link::GOOD);
         mesh.run_for(Duration::from_secs(60));
         assert_eq!(mesh.agree(), Ok(()));
-        let peers: std::collections::BTreeSet<_> =
+        let peers: alloc::collections::BTreeSet<_> =
             mesh.nodes[HUB].children.values().map(|child| format!("{:?}", child.outbound.outer)).collect();
         assert_eq!(peers.len(), 20, "each has a port of its own");
         mesh.restart(HUB, hosts(20).remove(HUB), 4);
