@@ -1,6 +1,7 @@
 //! What a case is.
 
 use crate::driver::Ours;
+use crate::family::Family;
 use crate::oracle::Reach;
 use crate::scenario::Scenario;
 use crate::strongswan::Settings;
@@ -9,18 +10,27 @@ use crate::strongswan::Settings;
 #[derive(Clone, Debug)]
 pub(crate) struct Case {
     /// Its name, as `--only` takes it.
-    pub(crate) name: &'static str,
+    pub(crate) name: String,
     /// What it shows, in a line.
-    pub(crate) about: &'static str,
+    pub(crate) about: String,
     /// What is run.
     pub(crate) kind: Kind,
 }
 
 impl Case {
     /// The same, of which tshark can know this much.
-    pub(crate) const fn within(mut self, reach: Reach) -> Self {
+    pub(crate) fn within(mut self, reach: Reach) -> Self {
         if let Kind::Peer(scenario) = &mut self.kind {
             scenario.reach = reach;
+        }
+        self
+    }
+
+    /// The same over these versions of IP.
+    pub(crate) fn over(mut self, outer: Family, inner: Family) -> Self {
+        if let Kind::Peer(scenario) = &mut self.kind {
+            let families = Families { outer, inner };
+            (scenario.ours.families, scenario.theirs.families) = (families, families);
         }
         self
     }
@@ -35,6 +45,20 @@ pub(crate) enum Kind {
     Peer(Scenario),
     /// The tunnel example and tshark.
     Example,
+}
+
+/// The versions of IP on the wire and inside.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Families {
+    /// On the wire.
+    pub(crate) outer: Family,
+    /// Inside.
+    pub(crate) inner: Family,
+}
+
+impl Families {
+    /// IPv4 in IPv4.
+    pub(crate) const V4: Self = Families { outer: Family::V4, inner: Family::V4 };
 }
 
 /// Proposals in the notation that both sides share.

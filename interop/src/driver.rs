@@ -5,7 +5,7 @@
 
 use alloc::collections::BTreeSet;
 use core::fmt::Write as _;
-use core::net::{IpAddr, SocketAddr};
+use core::net::SocketAddr;
 use core::time::Duration;
 use std::fs::OpenOptions;
 use std::io::Write as _;
@@ -26,10 +26,13 @@ use ipsec::sa::{Instant, TrafficSelector};
 use ipsec::wire::ike::{ExchangeType, MessageView, PayloadType};
 use ipsec::wire::{Limits, Spi};
 use ipsec::{Event, HEADROOM, Meta, Output, Received, Stack, StackConfig, TAILROOM, Verdict};
-use rand_core::SeedableRng;
+use rand_chacha::ChaCha20Rng;
+use rand_core::{Rng as _, SeedableRng};
 
+use crate::case::Families;
+use crate::family::Family;
 use crate::icmp::Echo;
-use crate::netns::{A, B};
+use crate::netns::{self, A, B, Side};
 use crate::oracle::{ESP_TABLE, IKE_TABLE};
 use crate::process::{self, POLL, checked};
 
@@ -66,6 +69,10 @@ pub(crate) struct Ours {
     pub(crate) fragment_size: Option<usize>,
     /// Whether every IKE message, in both directions, is lost the first time.
     pub(crate) lossy: bool,
+    /// Of so many in a hundred datagrams with IKE messages, either way, none arrives.
+    pub(crate) loss_percent: u8,
+    /// The versions of IP.
+    pub(crate) families: Families,
     /// Whether somebody on the wire forges, cuts, replays and reflects every datagram.
     pub(crate) hostile: bool,
 }
@@ -81,6 +88,8 @@ impl Ours {
             retransmit: None,
             fragment_size: None,
             lossy: false,
+            loss_percent: 0,
+            families: Families::V4,
             hostile: false,
         }
     }
@@ -105,6 +114,11 @@ impl Ours {
         Ours { lossy: true, ..self }
     }
 
+    /// The same, over a wire that loses so many in a hundred IKE messages.
+    pub(crate) const fn losing(self, loss_percent: u8) -> Self {
+        Ours { loss_percent, ..self }
+    }
+
     /// The same, with somebody hostile on the wire.
     pub(crate) const fn hostile(self) -> Self {
         Ours { hostile: true, ..self }
@@ -124,13 +138,16 @@ impl Ours {
 
     fn connection(&self) -> Result<ConnectionConfig, String> {
         let suites = |protocol, text| Suite::list(protocol, text).map_err(|error| error.to_string());
-        let selector =
-            |address| TrafficSelector::prefix(IpAddr::V4(address), 24).map_err(|error| error.to_string());
+        let Families { outer, inner } = self.families;
+        let selector = |side: Side| {
+            TrafficSelector::prefix(side.inner(inner), netns::prefix(inner))
+                .map_err(|error| error.to_string())
+        };
         let identity = |id: &str| id.parse().map_err(|error| format!("{error}"));
         let child = ChildConfig::tunnel(
             "net",
-            vec![selector(A.inner)?],
-            vec![selector(B.inner)?],
+            vec![selector(A)?],
+            vec![selector(B)?],
             suites(SuiteProtocol::Esp, self.esp_suites)?,
         );
         let secret = Secret::new(self.secret.as_bytes());
@@ -142,7 +159,7 @@ impl Ours {
             secret,
             suites(SuiteProtocol::Ike, self.suites)?,
         )
-        .between(A.outer.into(), B.outer.into())
+        .between(A.outer(outer), B.outer(outer))
         .with_child(child))
     }
 }
@@ -205,6 +222,10 @@ pub(crate) struct Driver {
     flow: PingFlow,
     /// IKE messages that were lost once, where that is wanted.
     lost: BTreeSet<Vec<u8>>,
+    /// What decides on losses.
+    dice: ChaCha20Rng,
+    /// Datagrams that were lost.
+    pub(crate) losses: usize,
     /// Datagrams of ours that come back, where somebody hostile is on the wire.
     reflected: Vec<(Path, Vec<u8>)>,
     /// Datagrams that somebody hostile made up.
@@ -216,7 +237,8 @@ impl Driver {
     /// Binds ports 500 and 4500 in the namespace of this process; key tables for tshark go to `tables`.
     pub(crate) fn new(ours: Ours, tables: &FilePath) -> Result<Self, String> {
         let bind = |port| {
-            UdpSocket::bind((A.outer, port)).map_err(|error| format!("port {port} cannot be bound: {error}"))
+            UdpSocket::bind((A.outer(ours.families.outer), port))
+                .map_err(|error| format!("port {port} cannot be bound: {error}"))
         };
         let (ike, encap) = (bind(500)?, bind(4500)?);
         let (sender, arrived) = mpsc::channel();
@@ -250,6 +272,8 @@ impl Driver {
             timeout: None,
             flow: PingFlow::default(),
             lost: BTreeSet::new(),
+            dice: ChaCha20Rng::seed_from_u64(7),
+            losses: 0,
             reflected: Vec::new(),
             forged: 0,
             tables: tables.to_owned(),
@@ -285,6 +309,29 @@ impl Driver {
     pub(crate) fn initiate(&mut self) -> Result<(), String> {
         let (now, connection) = (self.now(), self.connection);
         self.asked("connect", |stack| stack.connect(now, connection, Some(0)).map(drop))
+    }
+
+    /// Starts the connection without a Child SA (RFC 6023), which [`Driver::create_child`] makes then.
+    pub(crate) fn initiate_childless(&mut self) -> Result<(), String> {
+        let (now, connection) = (self.now(), self.connection);
+        self.asked("connect without a child", |stack| stack.connect(now, connection, None).map(drop))
+    }
+
+    /// Makes a Child SA in the IKE SA that stands.
+    pub(crate) fn create_child(&mut self) -> Result<(), String> {
+        let (now, ike) = (self.now(), self.one_ike()?);
+        self.asked("create a Child SA", |stack| stack.create_child(now, ike.handle, 0))
+    }
+
+    /// Makes both SAs anew, from the authentication on.
+    pub(crate) fn reauthenticate(&mut self) -> Result<(), String> {
+        let (now, ike) = (self.now(), self.one_ike()?);
+        self.asked("re-authenticate", |stack| stack.reauthenticate(now, ike.handle).map(drop))
+    }
+
+    /// The version of IP inside.
+    pub(crate) const fn inner_family(&self) -> Family {
+        self.ours.families.inner
     }
 
     /// Replaces the Child SA.
@@ -419,13 +466,16 @@ impl Driver {
                 Output::Timeout(_) => return Err("connect sends nothing".into()),
             }
         };
-        let socket = UdpSocket::bind((A.outer, 0)).map_err(|error| error.to_string())?;
+        let socket =
+            UdpSocket::bind((A.outer(self.ours.families.outer), 0)).map_err(|error| error.to_string())?;
         for number in 0..count {
             // Another initiator's SPI makes it another set-up.
             if let Some(octet) = request.first_mut() {
                 *octet = number + 1;
             }
-            socket.send_to(&request, (B.outer, 500)).map_err(|error| error.to_string())?;
+            socket
+                .send_to(&request, (B.outer(self.ours.families.outer), 500))
+                .map_err(|error| error.to_string())?;
         }
         Ok(())
     }
@@ -507,7 +557,7 @@ impl Driver {
                 let echo = arrived.data.get(range).and_then(Echo::parse);
                 match echo {
                     Some(echo) if echo.reply && echo.identifier == IDENTIFIER => self.flow.answered += 1,
-                    Some(echo) if !echo.reply && echo.destination == IpAddr::V4(A.inner) => {
+                    Some(echo) if !echo.reply && echo.destination == A.inner(self.ours.families.inner) => {
                         self.answered_requests += 1;
                         self.send_inner(&echo.answer())?;
                     }
@@ -539,8 +589,8 @@ impl Driver {
     fn send_echo(&mut self) -> Result<(), String> {
         self.flow.sent += 1;
         self.send_inner(&Echo {
-            source: A.inner.into(),
-            destination: B.inner.into(),
+            source: A.inner(self.ours.families.inner),
+            destination: B.inner(self.ours.families.inner),
             reply: false,
             identifier: IDENTIFIER,
             sequence: self.flow.sent,
@@ -574,8 +624,11 @@ impl Driver {
         let last_word = what == PEERS
             && message.get(18) == Some(&ExchangeType::INFORMATIONAL.0)
             && message.get(19).is_some_and(|flags| flags & RESPONSE != 0);
-        let lost = self.ours.lossy && !last_word && self.lost.insert(message.to_vec());
+        let unlucky =
+            self.ours.loss_percent > 0 && self.dice.next_u32() % 100 < u32::from(self.ours.loss_percent);
+        let lost = !last_word && (unlucky || self.ours.lossy && self.lost.insert(message.to_vec()));
         if lost {
+            self.losses += 1;
             println!("{:>9.3} -- {what} is lost", self.begun.elapsed().as_secs_f64());
         }
         lost
@@ -713,5 +766,5 @@ fn receive(socket: &UdpSocket, transport: Transport, to: Sender<Arrived>) -> Res
 fn generator() -> Result<Box<dyn rand_core::CryptoRng + Send>, String> {
     let mut seed = [0; 32];
     getrandom::fill(&mut seed).map_err(|error| error.to_string())?;
-    Ok(Box::new(rand_chacha::ChaCha20Rng::from_seed(seed)))
+    Ok(Box::new(ChaCha20Rng::from_seed(seed)))
 }

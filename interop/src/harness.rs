@@ -7,6 +7,7 @@ use std::path::Path;
 use std::thread;
 use std::time::Instant;
 
+use crate::family::Family;
 use crate::netns::{self, A, B, Network, Side};
 use crate::process::{POLL, checked};
 use crate::strongswan::{Charon, Settings, Vici};
@@ -43,7 +44,7 @@ fn ping(namespace: &str, from: Side, to: Side) -> Result<(), String> {
     checked(
         netns::inside(namespace, "ping")
             .args(["-c", "3", "-i", "0.2", "-W", "5", "-I"])
-            .args([from.inner.to_string(), to.inner.to_string()]),
+            .args([from.inner(Family::V4).to_string(), to.inner(Family::V4).to_string()]),
     )
     .and_then(|output| match output.contains(" 0% packet loss") {
         true => Ok(()),

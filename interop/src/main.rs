@@ -11,6 +11,7 @@ mod capture;
 mod case;
 mod driver;
 mod example;
+mod family;
 mod folders;
 mod harness;
 mod icmp;
@@ -112,7 +113,7 @@ fn strongswan_suite(arguments: &Arguments) -> ExitCode {
         .collect();
     if arguments.list {
         for case in chosen {
-            println!("{:<34} {}", case.name, case.about);
+            println!("{:<68} {}", case.name, case.about);
         }
         return ExitCode::SUCCESS;
     }

@@ -4,49 +4,65 @@
 //! Names carry the process id of the run, so that runs beside each other do not meet and what a crashed run
 //! left behind is recognised and removed by the next one.
 
-use core::net::Ipv4Addr;
+use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use core::sync::atomic::{AtomicU32, Ordering};
 use std::fs;
 use std::path::Path;
 use std::process::Command;
 
+use crate::family::Family;
 use crate::process::{self, checked};
 
 /// Every namespace of this program begins like this; the run's process id and a number follow.
 const PREFIX: &str = "ipsec-interop-";
 
-/// The addresses of one side.
+/// One side of the wire.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Side {
     /// The name of the interface on the wire.
     pub(crate) interface: &'static str,
-    /// The outer address, on the wire.
-    pub(crate) outer: Ipv4Addr,
-    /// The inner address, on `lo`: source and target of the test traffic.
-    pub(crate) inner: Ipv4Addr,
-    /// The network behind the side, as a selector.
-    pub(crate) subnet: &'static str,
     /// The IKE identity, a fully qualified domain name.
     pub(crate) id: &'static str,
+    /// What tells its addresses from the other side's.
+    number: u8,
 }
 
 /// Our side.
-pub(crate) const A: Side = Side {
-    interface: "va",
-    outer: Ipv4Addr::new(10, 10, 0, 1),
-    inner: Ipv4Addr::new(10, 1, 0, 1),
-    subnet: "10.1.0.0/24",
-    id: "a.test",
-};
+pub(crate) const A: Side = Side { interface: "va", id: "a.test", number: 1 };
 
 /// The peer's side.
-pub(crate) const B: Side = Side {
-    interface: "vb",
-    outer: Ipv4Addr::new(10, 10, 0, 2),
-    inner: Ipv4Addr::new(10, 2, 0, 1),
-    subnet: "10.2.0.0/24",
-    id: "b.test",
-};
+pub(crate) const B: Side = Side { interface: "vb", id: "b.test", number: 2 };
+
+impl Side {
+    /// The outer address, on the wire.
+    pub(crate) const fn outer(self, family: Family) -> IpAddr {
+        match family {
+            Family::V4 => IpAddr::V4(Ipv4Addr::new(10, 10, 0, self.number)),
+            Family::V6 => IpAddr::V6(Ipv6Addr::new(0xfd10, 0, 0, 0, 0, 0, 0, self.number as u16)),
+        }
+    }
+
+    /// The inner address, on `lo`: source and target of the test traffic.
+    pub(crate) const fn inner(self, family: Family) -> IpAddr {
+        match family {
+            Family::V4 => IpAddr::V4(Ipv4Addr::new(10, self.number, 0, 1)),
+            Family::V6 => IpAddr::V6(Ipv6Addr::new(0xfd00, self.number as u16, 0, 0, 0, 0, 0, 1)),
+        }
+    }
+
+    /// The network behind the side, as a selector.
+    pub(crate) fn subnet(self, family: Family) -> String {
+        format!("{}/{}", self.inner(family), prefix(family))
+    }
+}
+
+/// The length of every network's prefix.
+pub(crate) const fn prefix(family: Family) -> u8 {
+    match family {
+        Family::V4 => 24,
+        Family::V6 => 64,
+    }
+}
 
 /// Both namespaces; dropping it ends what runs inside and removes them.
 #[derive(Debug)]
@@ -77,21 +93,21 @@ impl Network {
         ]))?;
         for (name, side) in [(&network.a, A), (&network.b, B)] {
             let up = |link: &str| checked(Command::new("ip").args(["-n", name, "link", "set", link, "up"]));
-            let address = |address: Ipv4Addr, link: &str| {
-                checked(Command::new("ip").args([
-                    "-n",
-                    name,
-                    "addr",
-                    "add",
-                    &format!("{address}/24"),
-                    "dev",
-                    link,
-                ]))
+            let address = |address: IpAddr, family, link: &str| {
+                let mut command = Command::new("ip");
+                command.args(["-n", name, "addr", "add"]).arg(format!("{address}/{}", prefix(family)));
+                command.args(["dev", link]);
+                if family == Family::V6 {
+                    command.arg("nodad");
+                }
+                checked(&mut command)
             };
             up("lo")?;
-            address(side.outer, side.interface)?;
             up(side.interface)?;
-            address(side.inner, "lo")?;
+            for family in Family::ALL {
+                address(side.outer(family), family, side.interface)?;
+                address(side.inner(family), family, "lo")?;
+            }
         }
         Ok(network)
     }

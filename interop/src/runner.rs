@@ -12,6 +12,7 @@ use std::time::Instant;
 use crate::capture::{CAPTURE, Capture};
 use crate::case::{Case, Kind};
 use crate::driver::Driver;
+use crate::family::Family;
 use crate::folders::{WorkFolder, keep, kept_folder};
 use crate::netns::{self, A, B, Network};
 use crate::oracle::Dissection;
@@ -67,7 +68,7 @@ pub(crate) fn run(cases: &[&Case], options: Options) -> Result<bool, String> {
             let (results, next, work) = (results.clone(), &next, work.path());
             scope.spawn(move || {
                 while let Some(case) = cases.get(next.fetch_add(1, Ordering::Relaxed)) {
-                    let dir = work.join(case.name);
+                    let dir = work.join(&case.name);
                     let begun = Instant::now();
                     let outcome = fs::create_dir_all(&dir)
                         .map_err(|error| error.to_string())
@@ -79,19 +80,19 @@ pub(crate) fn run(cases: &[&Case], options: Options) -> Result<bool, String> {
             });
         }
         drop(results);
-        println!("{:<34} {:<6} {:>8}", "case", "result", "time");
+        println!("{:<68} {:<6} {:>8}", "case", "result", "time");
         for (case, dir, time, outcome) in finished {
             let result = if outcome.is_ok() { "pass" } else { "FAIL" };
-            println!("{:<34} {result:<6} {:>6.1} s", case.name, time.as_secs_f64());
+            println!("{:<68} {result:<6} {:>6.1} s", case.name, time.as_secs_f64());
             if outcome.is_err() || options.verbose {
                 print_logs(&dir);
             }
             if let Err(reason) = outcome {
                 println!("  {}: {}", case.name, shown(&reason, &dir));
-                failed.push((case.name, reason.lines().next().unwrap_or_default().to_owned()));
-                keep(&dir, &kept, case.name);
+                failed.push((&case.name, reason.lines().next().unwrap_or_default().to_owned()));
+                keep(&dir, &kept, &case.name);
             } else if options.keep {
-                keep(&dir, &kept, case.name);
+                keep(&dir, &kept, &case.name);
             }
         }
     });
@@ -124,10 +125,14 @@ fn run_case(case: &Case, dir: &Path) -> Result<(), String> {
                 let network = Network::create()?;
                 let _capture = Capture::start(&network.b, B.interface, dir)?;
                 let _peer = Charon::start(&scenario.theirs, &network.b, (B, A), dir)?;
-                run_our_side(case.name, &network, dir)?;
+                run_our_side(&case.name, &network, dir)?;
             }
             // The capture is complete now. An IKE SA whose peer never answered has left no encrypted message.
-            let found = Dissection::of(&dir.join(CAPTURE), dir, "icmp")?;
+            let inner = match scenario.ours.families.inner {
+                Family::V4 => "icmp",
+                Family::V6 => "icmpv6",
+            };
+            let found = Dissection::of(&dir.join(CAPTURE), dir, inner)?;
             if found.encrypted == 0 { Ok(()) } else { found.ensure_clean(scenario.reach) }
         }
         Kind::Example => example::run(dir),

@@ -11,6 +11,7 @@ use std::process::{Child, Command, Stdio};
 use std::thread;
 use std::time::Instant;
 
+use crate::case::Families;
 use crate::netns::{self, Side};
 use crate::process::{self, POLL, checked};
 
@@ -38,6 +39,8 @@ pub(crate) struct Settings {
     pub(crate) secret: &'static str,
     /// The network behind it, when it is not the usual one.
     pub(crate) subnet: Option<&'static str>,
+    /// The versions of IP.
+    pub(crate) families: Families,
     /// Further settings of the connection.
     pub(crate) connection: &'static [&'static str],
     /// Further settings of the daemon.
@@ -47,12 +50,15 @@ pub(crate) struct Settings {
 impl Settings {
     /// A connection with these proposals and the usual pre-shared key.
     pub(crate) const fn new(proposals: &'static str, esp_proposals: &'static str) -> Self {
-        Settings { proposals, esp_proposals, secret: "swordfish", subnet: None, connection: &[], charon: &[] }
-    }
-
-    /// The same with another pre-shared key.
-    pub(crate) const fn secret(self, secret: &'static str) -> Self {
-        Settings { secret, ..self }
+        Settings {
+            proposals,
+            esp_proposals,
+            secret: "swordfish",
+            subnet: None,
+            families: Families::V4,
+            connection: &[],
+            charon: &[],
+        }
     }
 
     /// The same with another network behind it.
@@ -110,7 +116,7 @@ swanctl {{
         for line in self.connection {
             let _ = writeln!(further, "    {line}");
         }
-        let Settings { proposals, esp_proposals, secret, .. } = self;
+        let Settings { proposals, esp_proposals, secret, families: Families { outer, inner }, .. } = *self;
         format!(
             "connections {{
   {CONNECTION} {{
@@ -144,12 +150,12 @@ secrets {{
   }}
 }}
 ",
-            local_outer = local.outer,
-            remote_outer = remote.outer,
+            local_outer = local.outer(outer),
+            remote_outer = remote.outer(outer),
             local_id = local.id,
             remote_id = remote.id,
-            local_subnet = self.subnet.unwrap_or(local.subnet),
-            remote_subnet = remote.subnet,
+            local_subnet = self.subnet.map_or_else(|| local.subnet(inner), str::to_owned),
+            remote_subnet = remote.subnet(inner),
         )
     }
 }
@@ -262,6 +268,11 @@ impl Vici {
     /// `--rekey` of the IKE SA; it returns before the exchange is done.
     pub(crate) fn rekey_ike(&self) -> Command {
         self.swanctl(&["--rekey", "--ike", CONNECTION])
+    }
+
+    /// `--rekey` of the IKE SA by a new authentication; it returns before the exchange is done.
+    pub(crate) fn reauthenticate(&self) -> Command {
+        self.swanctl(&["--rekey", "--ike", CONNECTION, "--reauth"])
     }
 
     /// `--rekey` of the Child SA; it returns before the exchange is done.

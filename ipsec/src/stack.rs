@@ -348,6 +348,20 @@ impl Stack {
         Ok(())
     }
 
+    /// Makes a new IKE SA with the same peer and children, authenticated anew, and then ends the old one
+    /// (RFC 7296 §2.8.3). Gives the new one's handle.
+    ///
+    /// # Errors
+    /// [`ApiMisuse`].
+    pub fn reauthenticate(&mut self, now: Instant, ike: IkeHandle) -> Result<IkeHandle, ApiMisuse> {
+        let new = self.endpoint.reauthenticate(now, ike)?;
+        if let Some(connection) = self.ikes.get(&ike).map(|old| old.connection) {
+            self.ikes.insert(new, Ike { connection, established: false });
+        }
+        self.pump(now);
+        Ok(new)
+    }
+
     /// Ends the Child SA with this inbound SPI.
     ///
     /// # Errors

@@ -5,6 +5,7 @@ use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use ipsec::sa::{Mode, SecurityProtocol};
 
 use super::conversation::Conversation;
+use crate::family::Family;
 
 /// One row of the table.
 #[derive(Clone, Debug)]
@@ -120,15 +121,6 @@ pub(crate) const fn mode_name(mode: Mode) -> &'static str {
     }
 }
 
-/// A version of IP, with the addresses of both sides in it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Family {
-    /// IPv4.
-    V4,
-    /// IPv6.
-    V6,
-}
-
 /// The addresses of both sides.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Addresses {
@@ -139,16 +131,6 @@ pub(crate) struct Addresses {
 }
 
 impl Family {
-    /// Both.
-    pub(crate) const ALL: [Self; 2] = [Family::V4, Family::V6];
-
-    const fn name(self) -> &'static str {
-        match self {
-            Family::V4 => "v4",
-            Family::V6 => "v6",
-        }
-    }
-
     /// The addresses on the wire.
     pub(crate) const fn outer(self) -> Addresses {
         let (ours, kernel) = match self {

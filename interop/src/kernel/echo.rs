@@ -4,8 +4,8 @@ use ipsec::sa::{Mode, SecurityProtocol};
 use ipsec::wire::IpView;
 use ipsec::wire::ip::internet_checksum;
 
-use super::case::Family;
 use super::conversation::Conversation;
+use crate::family::Family;
 use crate::icmp::Echo;
 use crate::scenario::ensure;
 

@@ -10,9 +10,9 @@ use nix::libc::{self, c_int};
 use nix::sys::socket::setsockopt;
 use nix::sys::socket::sockopt::SetStruct;
 
-use super::case::Family;
 use super::guest::Guest;
 use super::xfrm::PORT;
+use crate::family::Family;
 
 /// The socket option, and its value for ESP behind no marker (`linux/udp.h`).
 const UDP_ENCAP: c_int = 100;

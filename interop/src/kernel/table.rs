@@ -2,10 +2,11 @@
 
 use ipsec::sa::Mode;
 
-use super::case::{Case, Family};
+use super::case::Case;
 use super::compression::compressed;
 use super::echo::{fields, options, rewritten};
 use super::sequence::{boundary, exhaustion, refusals};
+use crate::family::Family;
 
 /// Combined modes: every length of key and ICV that the kernel has.
 const COMBINED: &[&str] = &[

@@ -6,9 +6,10 @@ use core::net::IpAddr;
 
 use ipsec::sa::{Mode, SecurityProtocol};
 
-use super::case::{Addresses, Case, Family, mode_name};
+use super::case::{Addresses, Case, mode_name};
 use super::guest::Guest;
 use super::keys::{Algorithms, Keys};
+use crate::family::Family;
 
 /// The port of UDP encapsulation on both sides.
 pub(crate) const PORT: u16 = 4500;

@@ -15,6 +15,18 @@ pub(crate) fn by_peer(bench: &mut Bench) -> Result<(), String> {
     sent_again(bench)
 }
 
+/// Chance decides on every datagram.
+pub(crate) fn by_chance(bench: &mut Bench) -> Result<(), String> {
+    life(bench, Who::Us, Who::Peer)?;
+    ensure(bench.us.losses > 0, || "nothing was lost".into())
+}
+
+/// The same, by the peer.
+pub(crate) fn by_chance_of_peer(bench: &mut Bench) -> Result<(), String> {
+    life(bench, Who::Peer, Who::Us)?;
+    ensure(bench.us.losses > 0, || "nothing was lost".into())
+}
+
 fn sent_again(bench: &Bench) -> Result<(), String> {
     let again =
         bench.us.seen.messages.iter().filter(|message| message.outbound && message.retransmission).count();

@@ -1,5 +1,6 @@
 //! The scenarios: what is done with the peer, and what must then hold on both sides.
 
+pub(crate) mod childless;
 pub(crate) mod close;
 pub(crate) mod establish;
 pub(crate) mod fragments;
@@ -7,10 +8,12 @@ pub(crate) mod hostile;
 pub(crate) mod life;
 pub(crate) mod liveness;
 pub(crate) mod loss;
+pub(crate) mod reauth;
 pub(crate) mod refuse;
 pub(crate) mod rekey;
 pub(crate) mod retry;
 pub(crate) mod selectors;
+mod suites;
 
 use alloc::sync::Arc;
 use core::sync::atomic::{AtomicBool, Ordering};
@@ -19,6 +22,7 @@ use std::thread::{self, JoinHandle};
 use std::time::Instant;
 
 use crate::driver::{Child, Driver, LIMIT, Ours};
+use crate::family::Family;
 use crate::netns::{self, A, B};
 use crate::oracle::Reach;
 use crate::process::{POLL, checked};
@@ -129,8 +133,8 @@ impl Bench {
         ensure(sas.children[0].mode == "TUNNEL-in-UDP", || {
             format!("the peer's Child SA is {}", sas.children[0].mode)
         })?;
-        same_algorithms(ike.suite.as_deref().unwrap_or_default(), &sas.ike[0].suite)?;
-        same_algorithms(&child.suite, &sas.children[0].suite)?;
+        suites::same(ike.suite.as_deref().unwrap_or_default(), &sas.ike[0].suite)?;
+        suites::same(&child.suite, &sas.children[0].suite)?;
         Ok((sas.ike[0].clone(), sas.children[0].clone()))
     }
 
@@ -138,7 +142,7 @@ impl Bench {
     pub(crate) fn ping_both_ways(&mut self) -> Result<(), String> {
         self.us.ping(3)?;
         let before = self.us.answered_requests;
-        let command = peer_ping(&self.peer_namespace, 3);
+        let command = peer_ping(&self.peer_namespace, self.us.inner_family(), 3);
         let output = self.must(command)?;
         ensure(output.contains(" 0% packet loss"), || format!("the peer's ping: {output}"))?;
         ensure(self.us.answered_requests >= before + 3, || "the peer's echo requests did not reach us".into())
@@ -150,7 +154,7 @@ impl Bench {
         act: impl FnOnce(&mut Self) -> Result<(), String>,
     ) -> Result<(), String> {
         self.us.start_flow();
-        let pings = PeerPings::start(&self.peer_namespace);
+        let pings = PeerPings::start(&self.peer_namespace, self.us.inner_family());
         let traffic = |bench: &mut Self, what: &str| {
             let (sent, received) = (bench.us.answered(), bench.us.answered_requests);
             bench.us.until(what, |us| us.answered() >= sent + 5 && us.answered_requests >= received + 5)
@@ -169,55 +173,12 @@ impl Bench {
     }
 }
 
-/// Whether the peer's listing names every algorithm of our proposal string.
-fn same_algorithms(ours: &str, theirs: &str) -> Result<(), String> {
-    for token in ours.split('-') {
-        let name = match token {
-            "aes128gcm16" => "AES_GCM_16-128",
-            "aes256gcm16" => "AES_GCM_16-256",
-            "aes256gcm12" => "AES_GCM_12-256",
-            "aes128gcm8" => "AES_GCM_8-128",
-            "aes128ccm16" => "AES_CCM_16-128",
-            "aes256ccm8" => "AES_CCM_8-256",
-            "chacha20poly1305" => "CHACHA20_POLY1305",
-            "aes128" => "AES_CBC-128",
-            "aes192" => "AES_CBC-192",
-            "aes256" => "AES_CBC-256",
-            "aes128ctr" => "AES_CTR-128",
-            "null" => "NULL",
-            "sha1" => "HMAC_SHA1_96",
-            "sha256" => "HMAC_SHA2_256_128",
-            "sha384" => "HMAC_SHA2_384_192",
-            "sha512" => "HMAC_SHA2_512_256",
-            "aesxcbc" => "AES_XCBC_96",
-            "aescmac" => "AES_CMAC_96",
-            "prfsha256" => "PRF_HMAC_SHA2_256",
-            "prfsha384" => "PRF_HMAC_SHA2_384",
-            "prfsha512" => "PRF_HMAC_SHA2_512",
-            "prfaesxcbc" => "PRF_AES128_XCBC",
-            "prfaescmac" => "PRF_AES128_CMAC",
-            "x25519" => "CURVE_25519",
-            "ecp256" => "ECP_256",
-            "ecp384" => "ECP_384",
-            "ecp521" => "ECP_521",
-            "modp2048" => "MODP_2048",
-            "modp3072" => "MODP_3072",
-            "modp4096" => "MODP_4096",
-            other => return Err(format!("the peer's name of {other} is not known here")),
-        };
-        ensure(theirs.split(['/', ':']).any(|part| part == name), || {
-            format!("we use {ours}, the peer {theirs}")
-        })?;
-    }
-    Ok(())
-}
-
 /// Three or more echo requests from the peer's side to ours.
-fn peer_ping(namespace: &str, count: u32) -> Command {
+fn peer_ping(namespace: &str, family: Family, count: u32) -> Command {
     let mut command = netns::inside(namespace, "ping");
     command
         .args(["-c", &count.to_string(), "-i", "0.1", "-W", "20", "-I"])
-        .args([B.inner.to_string(), A.inner.to_string()]);
+        .args([B.inner(family).to_string(), A.inner(family).to_string()]);
     command
 }
 
@@ -228,12 +189,12 @@ struct PeerPings {
 }
 
 impl PeerPings {
-    fn start(namespace: &str) -> Self {
+    fn start(namespace: &str, family: Family) -> Self {
         let stop = Arc::new(AtomicBool::new(false));
         let (namespace, told) = (namespace.to_owned(), Arc::clone(&stop));
         let thread = thread::spawn(move || {
             while !told.load(Ordering::Relaxed) {
-                let output = checked(&mut peer_ping(&namespace, 5))?;
+                let output = checked(&mut peer_ping(&namespace, family, 5))?;
                 ensure(output.contains(" 0% packet loss"), || format!("the peer's ping: {output}"))?;
             }
             Ok(())

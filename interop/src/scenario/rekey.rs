@@ -34,9 +34,29 @@ pub(crate) fn everything_twice(bench: &mut Bench) -> Result<(), String> {
     bench.ping_both_ways()
 }
 
-/// Both rekey the Child SA at the same time: one new SA is left (RFC 7296 §2.8.1).
+/// Both rekey the Child SA at the same time, of an IKE SA that we made.
 pub(crate) fn child_by_both(bench: &mut Bench) -> Result<(), String> {
-    bench.establish(Who::Us)?;
+    child_at_once(bench, Who::Us)
+}
+
+/// The same of an IKE SA that the peer made.
+pub(crate) fn child_by_both_of_peer(bench: &mut Bench) -> Result<(), String> {
+    child_at_once(bench, Who::Peer)
+}
+
+/// Both rekey the IKE SA at the same time, which we made.
+pub(crate) fn ike_by_both(bench: &mut Bench) -> Result<(), String> {
+    ike_at_once(bench, Who::Us)
+}
+
+/// The same, which the peer made.
+pub(crate) fn ike_by_both_of_peer(bench: &mut Bench) -> Result<(), String> {
+    ike_at_once(bench, Who::Peer)
+}
+
+/// One new Child SA is left (RFC 7296 §2.8.1).
+fn child_at_once(bench: &mut Bench, initiator: Who) -> Result<(), String> {
+    bench.establish(initiator)?;
     let old = bench.child()?;
     bench.under_traffic(|bench| {
         let command = bench.peer.rekey_child();
@@ -50,9 +70,9 @@ pub(crate) fn child_by_both(bench: &mut Bench) -> Result<(), String> {
     bench.ping_both_ways()
 }
 
-/// Both rekey the IKE SA at the same time: one new SA is left (RFC 7296 §2.8.1).
-pub(crate) fn ike_by_both(bench: &mut Bench) -> Result<(), String> {
-    bench.establish(Who::Us)?;
+/// One new IKE SA is left (RFC 7296 §2.8.1).
+fn ike_at_once(bench: &mut Bench, initiator: Who) -> Result<(), String> {
+    bench.establish(initiator)?;
     let old = bench.us.one_ike()?.handle;
     bench.under_traffic(|bench| {
         let command = bench.peer.rekey_ike();

@@ -6,6 +6,9 @@ use ipsec::sa::TrafficSelector;
 
 use super::{Bench, Who, ensure, refuse};
 
+/// The protocol number.
+const ICMP: u8 = 1;
+
 /// We offer more than the peer takes.
 pub(crate) fn narrowed_by_peer(bench: &mut Bench) -> Result<(), String> {
     bench.establish(Who::Us)?;
@@ -17,6 +20,26 @@ pub(crate) fn narrowed_by_peer(bench: &mut Bench) -> Result<(), String> {
 pub(crate) fn narrowed_by_us(bench: &mut Bench) -> Result<(), String> {
     bench.establish(Who::Peer)?;
     reaches(bench, 24)?;
+    bench.ping_both_ways()
+}
+
+/// We offer every protocol, and the peer takes ICMP alone.
+pub(crate) fn protocol_by_peer(bench: &mut Bench) -> Result<(), String> {
+    bench.establish(Who::Us)?;
+    icmp_alone(bench)
+}
+
+/// The peer offers ICMP alone, which is less than we take.
+pub(crate) fn protocol_by_us(bench: &mut Bench) -> Result<(), String> {
+    bench.establish(Who::Peer)?;
+    icmp_alone(bench)
+}
+
+/// Our Child SA is for ICMP with the peer's network, and echoes pass.
+fn icmp_alone(bench: &mut Bench) -> Result<(), String> {
+    let child = bench.child()?;
+    let only = child.remote.iter().all(|selector| selector.protocol() == ICMP);
+    ensure(only, || format!("the Child SA reaches {:?}", child.remote))?;
     bench.ping_both_ways()
 }
 
