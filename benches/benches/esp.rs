@@ -1,5 +1,5 @@
 //! What a whole ESP packet costs over the algorithm alone: tunnel mode, sealed and opened in place, beside the same
-//! provider's row on the same padded length.
+//! provider's row on the same padded length; beside WireGuard's packets by `boringtun`; and on two cores.
 //!
 //! `cargo bench -p benches --bench esp`
 
@@ -7,16 +7,32 @@
 
 use core::ops::Range;
 use core::time::Duration;
+use std::sync::Mutex;
+use std::time::Instant;
 
 use benches::{Batch, LENGTHS, Table, compare, packets_in_cache, timed};
+use boringtun::noise::{Tunn, TunnResult};
+use boringtun::x25519::{PublicKey, StaticSecret};
 use criterion::{Criterion, Throughput};
-use ipsec_crypto::{AeadKey, Secret, rustcrypto};
-use ipsec_esp::{EspInbound, EspOutbound, OuterHeader, Room};
+use ipsec_crypto::{AeadKey, CryptoProvider, Secret, rustcrypto};
+use ipsec_esp::{EspInbound, EspOutbound, OuterHeader, Room, SharedOutbound};
 use ipsec_sa::{Direction, Encapsulation, Outer, Role, SaAlgorithms, SaKeys, SaParams};
 use ipsec_wire::ike::EncrId;
 use ipsec_wire::{IpProtocol, Spi};
 use rand_chacha::ChaCha20Rng;
 use rand_chacha::rand_core::SeedableRng;
+
+/// A provider's row of 256-bit keys, with IVs of 8 octets and ICVs of 16.
+#[derive(Clone, Copy)]
+struct Suite {
+    provider: fn() -> CryptoProvider,
+    encr: EncrId,
+    key_bits: u16,
+}
+
+const GCM: Suite = Suite { provider: rustcrypto::provider, encr: EncrId::AES_GCM_16, key_bits: 256 };
+const FAST_GCM: Suite = Suite { provider: ipsec_crypto_aws_lc::provider, ..GCM };
+const FAST_CHACHA: Suite = Suite { encr: EncrId::CHACHA20_POLY1305, key_bits: 0, ..FAST_GCM };
 
 const KEY_LEN: usize = 32;
 const SALT_LEN: usize = 4;
@@ -40,8 +56,8 @@ struct RawSeal {
 }
 
 impl RawSeal {
-    fn new(length: usize) -> Self {
-        let row = rustcrypto::provider().encr(EncrId::AES_GCM_16).expect("row");
+    fn new(suite: &Suite, length: usize) -> Self {
+        let row = (suite.provider)().encr(suite.encr).expect("row");
         let packet = vec![0x5a; HEADER_LEN + padded(length) + ICV_LEN];
         Self {
             key: row.aead_key(&KEYMAT[..KEY_LEN]).expect("key"),
@@ -105,8 +121,8 @@ struct EspSeal {
     sealed: Range<usize>,
 }
 
-fn params(direction: Direction, encapsulation: Encapsulation) -> SaParams {
-    let algorithms = SaAlgorithms { encr: Some(EncrId::AES_GCM_16), key_bits: 256, integ: None };
+fn params(suite: &Suite, direction: Direction, encapsulation: Encapsulation) -> SaParams {
+    let algorithms = SaAlgorithms { encr: Some(suite.encr), key_bits: suite.key_bits, integ: None };
     let keys = SaKeys { encr: Secret::new(&KEYMAT), integ: Secret::new(&[]) };
     let outer = Outer { local: [192, 0, 2, 1].into(), remote: [192, 0, 2, 2].into(), encapsulation };
     SaParams::new(Spi(0x1000), direction, Role::Initiator, algorithms, keys, outer).with_replay_window(1024)
@@ -122,10 +138,10 @@ fn inner_packet(length: usize) -> Vec<u8> {
 }
 
 impl EspSeal {
-    fn new(length: usize, encapsulation: Encapsulation, outer: OuterHeader) -> Self {
-        let params = params(Direction::Outbound, encapsulation);
+    fn new(suite: &Suite, length: usize, encapsulation: Encapsulation, outer: OuterHeader) -> Self {
+        let params = params(suite, Direction::Outbound, encapsulation);
         let mut rng = ChaCha20Rng::seed_from_u64(1);
-        let outbound = EspOutbound::new(&params, &rustcrypto::provider(), outer, &mut rng).expect("SA");
+        let outbound = EspOutbound::new(&params, &(suite.provider)(), outer, &mut rng).expect("SA");
         let Room { head, tail } = outbound.room(length);
         let packet = vec![0; head + length + tail];
         Self {
@@ -161,11 +177,11 @@ struct EspOpen {
 }
 
 impl EspOpen {
-    fn new(length: usize) -> Self {
-        let inbound = params(Direction::Inbound, Encapsulation::None);
+    fn new(suite: &Suite, length: usize) -> Self {
+        let inbound = params(suite, Direction::Inbound, Encapsulation::None);
         Self {
-            seal: EspSeal::new(length, Encapsulation::None, OuterHeader::None),
-            inbound: EspInbound::new(&inbound, &rustcrypto::provider()).expect("SA"),
+            seal: EspSeal::new(suite, length, Encapsulation::None, OuterHeader::None),
+            inbound: EspInbound::new(&inbound, &(suite.provider)()).expect("SA"),
         }
     }
 }
@@ -182,6 +198,139 @@ impl Batch for EspOpen {
         for packet in &mut self.seal.packets {
             let packet = &mut packet[self.seal.sealed.clone()];
             self.inbound.open_in_place(packet).expect("opened");
+        }
+    }
+}
+
+/// WireGuard's data packets (ChaCha20-Poly1305, not in place) by `boringtun`.
+struct WireGuardSeal {
+    here: Tunn,
+    inner: Vec<u8>,
+    packets: Vec<Vec<u8>>,
+    /// Octets of a sealed packet.
+    len: usize,
+}
+
+struct WireGuardOpen {
+    seal: WireGuardSeal,
+    there: Tunn,
+    out: Vec<u8>,
+}
+
+/// Both ends of a session.
+fn session() -> (Tunn, Tunn) {
+    let secrets = [1u8, 2].map(|octet| StaticSecret::from([octet; 32]));
+    let publics = [PublicKey::from(&secrets[0]), PublicKey::from(&secrets[1])];
+    let [first, second] = secrets;
+    let mut here = Tunn::new(first, publics[1], None, None, 1, None);
+    let mut there = Tunn::new(second, publics[0], None, None, 2, None);
+    let mut buffers = [[0u8; 2048]; 4];
+    let [a, b, c, d] = &mut buffers;
+    let TunnResult::WriteToNetwork(initiation) = here.format_handshake_initiation(a, false) else {
+        panic!("an initiation")
+    };
+    let TunnResult::WriteToNetwork(response) = there.decapsulate(None, initiation, b) else {
+        panic!("a response")
+    };
+    let TunnResult::WriteToNetwork(keepalive) = here.decapsulate(None, response, c) else {
+        panic!("a keepalive")
+    };
+    assert!(matches!(there.decapsulate(None, keepalive, d), TunnResult::Done));
+    (here, there)
+}
+
+impl WireGuardOpen {
+    fn new(length: usize) -> Self {
+        let (here, there) = session();
+        let packets = vec![vec![0; length + 64]; packets_in_cache(length)];
+        let seal = WireGuardSeal { here, inner: inner_packet(length), packets, len: 0 };
+        Self { seal, there, out: vec![0; length + 64] }
+    }
+}
+
+impl Batch for WireGuardSeal {
+    fn packets(&self) -> usize {
+        self.packets.len()
+    }
+    fn run(&mut self) {
+        for packet in &mut self.packets {
+            let TunnResult::WriteToNetwork(sealed) = self.here.encapsulate(&self.inner, packet) else {
+                panic!("a packet")
+            };
+            self.len = sealed.len();
+        }
+    }
+}
+
+impl Batch for WireGuardOpen {
+    fn packets(&self) -> usize {
+        self.seal.packets.len()
+    }
+    fn prepare(&mut self) {
+        self.seal.run();
+    }
+    fn run(&mut self) {
+        for packet in &self.seal.packets {
+            let opened = self.there.decapsulate(None, &packet[..self.seal.len], &mut self.out);
+            assert!(matches!(opened, TunnResult::WriteToTunnelV4(..)));
+        }
+    }
+}
+
+/// Seals a payload, on a core of this number.
+type Seal<'a> = dyn Fn(usize, &mut [u8], Range<usize>) + Sync + 'a;
+
+/// Packets that each of `cores` threads seals a microsecond, all threads together.
+fn packets_per_microsecond(cores: usize, length: usize, seal: &Seal<'_>) -> f64 {
+    const EACH: u32 = 100_000;
+    let begun = Instant::now();
+    std::thread::scope(|scope| {
+        for core in 0..cores {
+            scope.spawn(move || {
+                let mut buf = vec![0; length + 128];
+                let inner = inner_packet(length);
+                for _ in 0..EACH {
+                    buf[64..64 + 20].copy_from_slice(&inner[..20]);
+                    seal(core, &mut buf, 64..64 + length);
+                }
+            });
+        }
+    });
+    cores as f64 * f64::from(EACH) / begun.elapsed().as_secs_f64() / 1e6
+}
+
+/// One SA for each core (RFC 9611) beside one that all share, on one and two cores.
+fn scaling(suite: &Suite) {
+    println!(
+        "| octets | SAs | one core, packets/µs | two cores, packets/µs | scaling |\n|---:|---|---:|---:|---:|"
+    );
+    let params = params(suite, Direction::Outbound, Encapsulation::None);
+    let (provider, mut rng) = ((suite.provider)(), ChaCha20Rng::seed_from_u64(1));
+    for length in [64, 1400] {
+        let own = [(); 2].map(|()| {
+            let sa = EspOutbound::new(&params, &provider, OuterHeader::None, &mut rng).expect("SA");
+            Mutex::new(sa)
+        });
+        // Nobody else takes the lock: it stands for a core's own SA, and costs the same on one core and on two.
+        let each = |core: usize, buf: &mut [u8], payload: Range<usize>| {
+            let mut sa = own[core].lock().expect("lock");
+            sa.seal_in_place(buf, payload, IpProtocol::IPV4).expect("sealed");
+        };
+        let one = SharedOutbound::new(&params, &provider, OuterHeader::None, &mut rng).expect("SA");
+        let shared = |_: usize, buf: &mut [u8], payload: Range<usize>| {
+            one.seal_in_place(buf, payload, IpProtocol::IPV4).expect("sealed");
+        };
+        let kinds: [(&str, &Seal<'_>); 2] = [("one for each core", &each), ("one for all cores", &shared)];
+        for (name, seal) in kinds {
+            let mut rates = [1, 2].map(|cores| {
+                let mut runs: Vec<f64> =
+                    (0..7).map(|_| packets_per_microsecond(cores, length, seal)).collect();
+                runs.sort_by(f64::total_cmp);
+                runs[runs.len() / 2]
+            });
+            rates[0] = rates[0].max(f64::MIN_POSITIVE);
+            let scaling = rates[1] / rates[0];
+            println!("| {length} | {name} | {:.2} | {:.2} | {scaling:.2} |", rates[0], rates[1]);
         }
     }
 }
@@ -209,22 +358,39 @@ fn main() {
         .warm_up_time(Duration::from_millis(100))
         .measurement_time(Duration::from_millis(300))
         .configure_from_args();
-    let mut table = Table::new("ESP tunnel, AES-256-GCM-16, RustCrypto, in place", "AEAD", "ESP");
-    for length in LENGTHS {
-        let raw = &mut RawSeal::new(length);
-        let ours = &mut EspSeal::new(length, Encapsulation::None, OuterHeader::None);
-        one(&mut criterion, &mut table, "seal", length, raw, ours);
+    for (suite, provider) in [(&GCM, "RustCrypto"), (&FAST_GCM, "aws-lc")] {
+        let title = format!("ESP tunnel, AES-256-GCM-16, {provider}, in place");
+        let mut table = Table::new(&title, "AEAD", "ESP");
+        for length in LENGTHS {
+            let raw = &mut RawSeal::new(suite, length);
+            let ours = &mut EspSeal::new(suite, length, Encapsulation::None, OuterHeader::None);
+            one(&mut criterion, &mut table, "seal", length, raw, ours);
+        }
+        for length in LENGTHS {
+            let raw = &mut RawOpen(RawSeal::new(suite, length));
+            one(&mut criterion, &mut table, "open", length, raw, &mut EspOpen::new(suite, length));
+        }
+        let udp = Encapsulation::Udp { local_port: 4500, remote_port: 4500 };
+        for length in LENGTHS {
+            let raw = &mut RawSeal::new(suite, length);
+            let ours = &mut EspSeal::new(suite, length, udp, OuterHeader::Ip);
+            one(&mut criterion, &mut table, "seal, with outer IPv4 and UDP headers", length, raw, ours);
+        }
+        println!("\n{table}");
     }
-    for length in LENGTHS {
-        let (raw, ours) = (&mut RawOpen(RawSeal::new(length)), &mut EspOpen::new(length));
-        one(&mut criterion, &mut table, "open", length, raw, ours);
+    let mut table = Table::new("ESP tunnel, aws-lc, in place, beside boringtun 0.7", "boringtun", "ESP");
+    for (suite, cipher) in [(&FAST_GCM, "AES-256-GCM"), (&FAST_CHACHA, "ChaCha20-Poly1305")] {
+        for length in LENGTHS {
+            let ours = &mut EspSeal::new(suite, length, Encapsulation::None, OuterHeader::None);
+            let theirs = &mut WireGuardOpen::new(length).seal;
+            table.push(compare(&format!("seal, {cipher}"), length, theirs, ours));
+        }
+        for length in LENGTHS {
+            let theirs = &mut WireGuardOpen::new(length);
+            table.push(compare(&format!("open, {cipher}"), length, theirs, &mut EspOpen::new(suite, length)));
+        }
     }
-    let udp = Encapsulation::Udp { local_port: 4500, remote_port: 4500 };
-    for length in LENGTHS {
-        let raw = &mut RawSeal::new(length);
-        let ours = &mut EspSeal::new(length, udp, OuterHeader::Ip);
-        one(&mut criterion, &mut table, "seal, with outer IPv4 and UDP headers", length, raw, ours);
-    }
-    criterion.final_summary();
     println!("\n{table}");
+    scaling(&FAST_GCM);
+    criterion.final_summary();
 }

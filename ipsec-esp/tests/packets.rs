@@ -10,6 +10,7 @@ use core::net::IpAddr;
 use bytes::BytesMut;
 use common::*;
 use ipsec_crypto::Secret;
+use ipsec_esp::pmtu::PacketLayout;
 use ipsec_esp::{
     EspInbound, EspOutbound, OpenError, OpenJob, OuterHeader, ResyncPolicy, SaError, SealError, open_batch,
 };
@@ -243,6 +244,37 @@ fn bad_packets_of_every_family_are_refused_and_move_nothing() {
                 refuse(longer, &[OpenError::Truncated, OpenError::Icv], "extended");
             }
             assert!(inbound.open_in_place(&mut packet.clone()).is_ok(), "{suite:?}");
+        }
+    }
+}
+
+#[test]
+fn layouts_are_exact_for_every_family_and_encapsulation() {
+    let tcp = Encapsulation::Tcp { connection: 1 };
+    for suite in families() {
+        for outer in [outer_v4 as fn(_) -> _, outer_v6] {
+            // In TCP what is written is the length; the headers of IP and TCP are the socket's.
+            for (kind, encapsulation, unwritten) in [
+                (OuterHeader::Ip, Encapsulation::None, 0),
+                (OuterHeader::Ip, UDP_4500, 0),
+                (OuterHeader::TcpLength, tcp, 20),
+            ] {
+                let change = |mut p: SaParams| {
+                    p.outer = outer(encapsulation);
+                    p
+                };
+                let params = change(params(&suite, Direction::Outbound));
+                let ip = if params.outer.remote.is_ipv4() { 20 } else { 40 };
+                let unwritten = if unwritten == 0 { 0 } else { unwritten + ip };
+                let layout = PacketLayout::new(&params, &provider()).unwrap();
+                let (mut outbound, _) = pair(change, &suite, kind);
+                for len in (20..56).chain([1400]) {
+                    let sealed = seal(&mut outbound, &ipv4(len), IpProtocol::IPV4).len() + unwritten;
+                    assert_eq!(layout.sealed_len(len), sealed, "{suite:?} {encapsulation:?}");
+                    let largest = layout.largest_payload(sealed).unwrap();
+                    assert!(layout.sealed_len(largest) == sealed && layout.sealed_len(largest + 1) > sealed);
+                }
+            }
         }
     }
 }
