@@ -6,13 +6,16 @@ use alloc::string::String;
 use alloc::vec;
 use alloc::vec::Vec;
 
-use ipsec_crypto::CryptoError;
+use ipsec_crypto::{CryptoError, Secret};
 use ipsec_sa::Role;
-use ipsec_wire::ike::{ExchangeType, Flags, Header, MessageBuilder, Payload, PayloadType, emit_chain};
+use ipsec_wire::ike::{
+    ExchangeType, Flags, Header, MessageBuilder, Payload, PayloadType, SkBody, emit_chain,
+};
 use ipsec_wire::{IkeSpi, Limits};
 use rand_core::CryptoRng;
 use zeroize::Zeroizing;
 
+use crate::auth::int_auth::{self, IntAuth};
 use crate::crypt::SkProtection;
 use crate::exchange::fragment::{MAX_FRAGMENTS, Reassembly};
 use crate::exchange::window::Datagrams;
@@ -55,8 +58,9 @@ impl Clone for Channel {
 /// An authentic message, or a piece of one.
 #[derive(Debug)]
 pub(crate) enum Inner<'d> {
-    /// All its payloads, and where they stood (0 when they were put together).
-    Whole { first: PayloadType, octets: Cow<'d, [u8]>, offset: usize },
+    /// All its payloads, where they stood (0 when they were put together), and what stands before them in the message
+    /// as it was before it was cut up: all up to the end of the generic header of SK.
+    Whole { first: PayloadType, octets: Cow<'d, [u8]>, offset: usize, front: Cow<'d, [u8]> },
     /// A piece of this number; more are missing.
     Piece(u16),
 }
@@ -84,15 +88,8 @@ impl Channel {
         inner: &[Payload],
         rng: &mut dyn CryptoRng,
     ) -> Result<Datagrams, CryptoError> {
-        let mut flags = 0;
-        if self.role == Role::Initiator {
-            flags |= Flags::INITIATOR.0;
-        }
-        if response {
-            flags |= Flags::RESPONSE.0;
-        }
-        let (spi_i, spi_r) = (self.spi_i, self.spi_r);
-        let builder = || MessageBuilder::new(spi_i, spi_r, exchange, Flags(flags), message_id);
+        let (spi_i, spi_r, flags) = (self.spi_i, self.spi_r, self.flags(response));
+        let builder = || MessageBuilder::new(spi_i, spi_r, exchange, flags, message_id);
         let (first, chain) = emit_chain(inner);
         let chain = Zeroizing::new(chain);
         let too_long = |limit: &usize| self.protection.sealed_len(chain.len()) > *limit;
@@ -112,6 +109,51 @@ impl Channel {
         Ok(datagrams)
     }
 
+    fn flags(&self, response: bool) -> Flags {
+        let initiator = if self.role == Role::Initiator { Flags::INITIATOR.0 } else { 0 };
+        let response = if response { Flags::RESPONSE.0 } else { 0 };
+        Flags(initiator | response)
+    }
+
+    /// Takes a message of ours into IntAuth, as it is before it is encrypted and cut up (RFC 9242 §3.3.2).
+    pub(crate) fn add_ours(
+        &self,
+        int_auth: &mut IntAuth,
+        exchange: ExchangeType,
+        message_id: u32,
+        inner: &[Payload],
+    ) -> Result<(), CryptoError> {
+        let (next, chain) = emit_chain(inner);
+        let flags = self.flags(self.role == Role::Responder);
+        let front = MessageBuilder::new(self.spi_i, self.spi_r, exchange, flags, message_id)
+            .with(Payload::Sk(SkBody { next, body: Vec::new() }))
+            .emit();
+        let sk_p = self.sk_p(self.role);
+        int_auth.add(self.role, self.suite.prf, sk_p, &front, &Zeroizing::new(chain))
+    }
+
+    /// The key of this side's AUTH.
+    pub(crate) fn sk_p(&self, of: Role) -> &Secret {
+        match of {
+            Role::Initiator => &self.keys.pi,
+            Role::Responder => &self.keys.pr,
+        }
+    }
+
+    /// Takes an opened message of the peer's into IntAuth.
+    pub(crate) fn add_theirs(
+        &self,
+        int_auth: &mut IntAuth,
+        front: &[u8],
+        inner: &[u8],
+    ) -> Result<(), CryptoError> {
+        let peer = match self.role {
+            Role::Initiator => Role::Responder,
+            Role::Responder => Role::Initiator,
+        };
+        int_auth.add(peer, self.suite.prf, self.sk_p(peer), front, inner)
+    }
+
     /// Checks and decrypts a message, or a piece of one, in place. `None`: the integrity check does not hold, or it is
     /// no such message; nothing has changed.
     pub(crate) fn open<'d>(&mut self, header: &Header, data: &'d mut [u8]) -> Option<Inner<'d>> {
@@ -121,22 +163,31 @@ impl Channel {
             let opened = self.protection.open(data).ok()?;
             self.reassembly.forget(key);
             let octets = data.get(opened.plaintext.clone())?;
+            let front = data.get(..opened.plaintext.start.checked_sub(self.protection.iv_len())?)?;
             return Some(Inner::Whole {
                 first: opened.first,
                 octets: Cow::Borrowed(octets),
                 offset: opened.plaintext.start,
+                front: Cow::Borrowed(front),
             });
         }
         // Not agreed on, not taken (RFC 7383 §2.3).
         self.fragment_len?;
         let opened = self.protection.open_fragment(data).ok()?;
         let octets = data.get(opened.plaintext.clone())?;
-        let whole = self.reassembly.add(key, (opened.number, opened.total), opened.first, octets);
+        // Fragment number and total stand behind the generic header.
+        let front_len = opened.plaintext.start.checked_sub(self.protection.iv_len() + 4)?;
+        let front = match opened.number {
+            1 => int_auth::unfragmented(data.get(..front_len)?)?,
+            _ => Vec::new(),
+        };
+        let whole = self.reassembly.add(key, (opened.number, opened.total), opened.first, octets, &front);
         Some(match whole {
             Some(mut whole) => Inner::Whole {
                 first: whole.first,
                 octets: Cow::Owned(core::mem::take(&mut *whole.octets)),
                 offset: 0,
+                front: Cow::Owned(whole.front),
             },
             None => Inner::Piece(opened.number),
         })

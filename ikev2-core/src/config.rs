@@ -76,6 +76,8 @@ pub struct EndpointConfig {
     /// Messages that would make a larger IP packet go in fragments, where the peer can (RFC 7383); `None`: never, and
     /// the peer is not told that we can.
     pub fragment_size: Option<usize>,
+    /// Whether IKE_INTERMEDIATE is taken as responder (RFC 9242), where the initiator asks for it.
+    pub intermediate: bool,
     /// Octets of nonce to send: 16..=256, and at least half the PRF's key (RFC 7296 §2.10).
     pub nonce_len: usize,
     /// Emit [`crate::event::Event::Exchange`] for each message.
@@ -100,6 +102,7 @@ impl Default for EndpointConfig {
             limits: Limits::default(),
             // What every IPv6 link carries, and nearly every IPv4 path.
             fragment_size: Some(1280),
+            intermediate: true,
             nonce_len: 32,
             trace: false,
             key_log: false,
@@ -186,6 +189,14 @@ pub enum Credentials {
     Psk(Secret),
 }
 
+/// What is told to the peer in an IKE_INTERMEDIATE exchange of its own, between IKE_SA_INIT and IKE_AUTH (RFC 9242).
+#[derive(Clone, PartialEq, Eq, Debug)]
+#[non_exhaustive]
+pub enum IntermediateUse {
+    /// A Vendor ID payload of these octets (RFC 7296 §3.12). A peer that does not know them ignores them.
+    VendorId(Vec<u8>),
+}
+
 /// How long an IKE SA is used.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct IkeLifetime {
@@ -235,6 +246,8 @@ pub struct ConnectionConfig {
     pub suites: Vec<Suite>,
     /// Child SAs this connection may have; the first comes with IKE_AUTH.
     pub children: Vec<ChildConfig>,
+    /// What to send in IKE_INTERMEDIATE as initiator, an exchange for each, where the peer supports it; at most sixteen.
+    pub intermediate: Vec<IntermediateUse>,
     /// Make both sides believe in a NAT, so that ESP travels in UDP.
     pub force_encapsulation: bool,
     /// How long its IKE SA is used.
@@ -272,6 +285,7 @@ impl ConnectionConfig {
             credentials: Credentials::Psk(key),
             suites,
             children: vec![],
+            intermediate: vec![],
             force_encapsulation: false,
             lifetime: IkeLifetime::default(),
             liveness: None,

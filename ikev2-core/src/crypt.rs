@@ -328,6 +328,11 @@ impl SkProtection {
         Ok(start..start + payloads_len)
     }
 
+    /// Octets of IV that stand before the ciphertext.
+    pub(crate) fn iv_len(&self) -> usize {
+        self.lengths.iv
+    }
+
     /// IV, payloads, the least padding, pad length, ICV.
     fn body_len(&self, inner_len: usize) -> usize {
         let Lengths { iv, block, icv } = self.lengths;

@@ -9,6 +9,7 @@
 extern crate alloc;
 
 pub mod auth;
+mod bucket;
 mod channel;
 pub mod collide;
 pub mod config;
@@ -43,7 +44,7 @@ mod upkeep;
 
 pub use config::{
     ChildConfig, ConnectionConfig, ConnectionId, CookiePolicy, Credentials, EndpointConfig, Executor,
-    IkeLifetime, PeerIdentity, Ports, SpiSource, Startup, Uniqueness,
+    IkeLifetime, IntermediateUse, PeerIdentity, Ports, SpiSource, Startup, Uniqueness,
 };
 pub use endpoint::Endpoint;
 pub use error::{ApiMisuse, Error};

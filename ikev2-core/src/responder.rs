@@ -15,6 +15,7 @@ use ipsec_wire::ike::{
 };
 use rand_core::CryptoRng;
 
+use crate::bucket::TokenBucket;
 use crate::config::{CookiePolicy, EndpointConfig};
 use crate::cookie::CookieJar;
 use crate::diagnosis::Diagnosis;
@@ -27,7 +28,7 @@ use crate::job::{KeyExchangeJob, Request};
 use crate::negotiate::proposal::{Chosen, choose};
 use crate::path::Path;
 use crate::state::State;
-use crate::state::init_received::InitReceived;
+use crate::state::init_received::{Both, InitReceived};
 use crate::state::init_sent::detect_nat;
 use crate::trace;
 use crate::unprotected::{Class, Reaction, Standing, reaction};
@@ -55,7 +56,7 @@ impl Responder {
             digests: self.digests.clone(),
             half_open: self.half_open.clone(),
             per_source: self.per_source.clone(),
-            bucket: self.bucket.clone(),
+            bucket: self.bucket,
         }
     }
 
@@ -70,7 +71,7 @@ impl Responder {
             digests: BTreeMap::new(),
             half_open: BTreeMap::new(),
             per_source: BTreeMap::new(),
-            bucket: TokenBucket { tokens: 0, filled: now, primed: false },
+            bucket: TokenBucket::new(now),
         }
     }
 
@@ -123,34 +124,6 @@ impl Responder {
                 .per_source
                 .get(&source)
                 .is_some_and(|handles| handles.len() >= config.max_half_open_per_source)
-    }
-}
-
-/// So many replies a second, and no more at once.
-#[derive(Clone)]
-struct TokenBucket {
-    tokens: u32,
-    filled: Instant,
-    primed: bool,
-}
-
-impl TokenBucket {
-    fn take(&mut self, now: Instant, per_second: u32) -> bool {
-        let seconds = now.saturating_since(self.filled).as_secs();
-        if !self.primed || seconds > 0 {
-            let more = u32::try_from(seconds).unwrap_or(u32::MAX).saturating_mul(per_second);
-            self.tokens =
-                if self.primed { self.tokens.saturating_add(more).min(per_second) } else { per_second };
-            self.primed = true;
-            self.filled = now;
-        }
-        match self.tokens.checked_sub(1) {
-            Some(left) => {
-                self.tokens = left;
-                true
-            }
-            None => false,
-        }
     }
 }
 
@@ -242,8 +215,12 @@ impl Endpoint {
             out: VecDeque::new(),
         };
         common.timers.insert(TimerKind::SetUp, now + self.config.half_open_timeout);
-        let fragmentation = self.config.fragment_size.is_some()
-            && view.notify(NotifyType::IKEV2_FRAGMENTATION_SUPPORTED).is_some();
+        let both = Both {
+            fragmentation: self.config.fragment_size.is_some()
+                && view.notify(NotifyType::IKEV2_FRAGMENTATION_SUPPORTED).is_some(),
+            intermediate: self.config.intermediate
+                && view.notify(NotifyType::INTERMEDIATE_EXCHANGE_SUPPORTED).is_some(),
+        };
         let peer = request.ke.1.to_vec();
         let ni = request.ni.to_vec();
         let mut jobs = VecDeque::new();
@@ -251,7 +228,7 @@ impl Endpoint {
         let mut cx = crate::endpoint::cx(self, now, &mut jobs, &mut effects);
         common.trace_received(&cx, header, || trace::names(view.payloads(), false));
         let op = cx.job(Request::KeyExchange(KeyExchangeJob::Respond { method, peer }));
-        let state = InitReceived::new(data.to_vec(), ni, chosen, candidates, fragmentation, op);
+        let state = InitReceived::new(data.to_vec(), ni, chosen, candidates, both, op);
         self.responder.enter(handle, digest, path.remote.ip());
         self.insert(IkeSa { common, state: State::InitReceived(Box::new(state)) });
         self.settle(now, handle, jobs, effects);
@@ -342,7 +319,8 @@ impl Endpoint {
         notify: NotifyType,
         data: Vec<u8>,
     ) -> bool {
-        let allowed = self.responder.bucket.take(now, self.config.stateless_replies_per_second);
+        let rate = self.config.stateless_replies_per_second;
+        let allowed = self.responder.bucket.take(now, rate, rate);
         if allowed {
             self.send_unprotected(path, header, notify, data);
         }

@@ -23,10 +23,11 @@ use crate::job::OpId;
 use crate::path::{Path, Transport};
 use crate::reauth::Renewal;
 use crate::state::State;
-use crate::state::auth_sent::{AuthSent, Candidate};
+use crate::state::auth_sent::{AuthSent, Failure};
+use crate::state::candidate::{Candidate, Candidates};
 use crate::state::closing::Closing;
 use crate::state::established::{Established, Phase};
-use crate::state::init_received::{self, InitReceived};
+use crate::state::init_received::{self, Both, InitReceived};
 use crate::state::init_sent::{self, InitSent};
 use crate::upkeep::{Kept, Upkeep};
 
@@ -58,8 +59,8 @@ pub enum NameKind {
 impl Endpoint {
     /// Draws the state as of `now`, all outputs having been polled.
     ///
-    /// Left out: the configuration; keys, which follow from the SPIs; counters; the pool of SPIs; secrets of cookies
-    /// and the rate of stateless replies; pieces of messages that are not whole yet.
+    /// Left out: the configuration; keys, which follow from the SPIs; counters; the pool of SPIs; secrets of cookies;
+    /// how far rates have been used; pieces of messages that are not whole yet.
     pub fn sketch(&self, now: Instant, sketch: &mut dyn Sketch) {
         let Self {
             config: _,
@@ -240,9 +241,17 @@ impl Pen<'_> {
             }
             State::Closing(state) => {
                 self.number(5u64);
-                let Closing { channel, responses } = &**state;
+                let Closing { channel, responses, notice } = &**state;
                 self.channel(channel);
                 self.responses(responses);
+                let RequestWindow { next_id, size: _, outstanding } = notice;
+                self.number(*next_id);
+                self.count(outstanding.len());
+                for sent in outstanding.values() {
+                    let Sent { exchange: _, datagrams, retransmission, purpose: () } = sent;
+                    self.datagrams(datagrams);
+                    self.retransmission(retransmission);
+                }
             }
             State::Gone => self.number(6u64),
         }
@@ -299,6 +308,7 @@ impl Pen<'_> {
                     path,
                     childless,
                     fragmentation,
+                    intermediate,
                 } = &**answered;
                 self.number(2u64);
                 self.op(*op);
@@ -308,16 +318,27 @@ impl Pen<'_> {
                 self.path(path);
                 self.flag(*childless);
                 self.flag(*fragmentation);
+                self.flag(*intermediate);
             }
         }
     }
 
     fn auth_sent(&mut self, state: &AuthSent) {
-        let AuthSent { init, offer, candidates } = state;
+        let AuthSent { init, offer, candidates, failure } = state;
         self.init_sent(init);
         self.offer(offer.as_ref());
-        self.count(candidates.len());
-        for candidate in candidates {
+        self.flag(failure.is_some());
+        if let Some(failure) = failure {
+            let Failure { error: _, tell } = &**failure;
+            self.flag(tell.is_some());
+        }
+        self.candidates(candidates);
+    }
+
+    fn candidates(&mut self, candidates: &Candidates) {
+        self.count(candidates.list.len());
+        self.count(candidates.refused.len());
+        for candidate in &candidates.list {
             let Candidate {
                 channel,
                 request,
@@ -325,10 +346,16 @@ impl Pen<'_> {
                 nr: _,
                 nat,
                 path,
+                tasks,
+                // It follows from the messages.
+                int_auth: _,
+                exchange,
                 message_id,
                 datagrams,
                 retransmission,
             } = candidate;
+            self.count(tasks.len());
+            self.number(exchange.value());
             self.channel(channel);
             self.sketch.message(request);
             self.sketch.message(response);
@@ -344,18 +371,28 @@ impl Pen<'_> {
     }
 
     fn init_received(&mut self, state: &InitReceived) {
-        let InitReceived { request, ni: _, chosen, candidates, fragmentation, progress } = state;
+        let InitReceived { request, ni: _, chosen, candidates, both, progress } = state;
+        let Both { fragmentation, intermediate } = both;
         self.sketch.message(request);
         self.number(chosen.number);
         self.count(candidates.len());
         self.flag(*fragmentation);
+        self.flag(*intermediate);
         match progress {
             init_received::Progress::Responding(op) => {
                 self.number(0u64);
                 self.op(*op);
             }
             init_received::Progress::Answered(answered) => {
-                let init_received::Answered { response, nr: _, channel, responses } = &**answered;
+                let init_received::Answered {
+                    response,
+                    nr: _,
+                    channel,
+                    responses,
+                    int_auth: _,
+                    intermediates,
+                } = &**answered;
+                self.count(*intermediates);
                 self.number(1u64);
                 self.sketch.message(response);
                 self.channel(channel);

@@ -25,20 +25,18 @@ pub(crate) struct Proof<'a> {
     pub(crate) nonce: &'a [u8],
     /// The prover's ID payload without its generic header, as it is on the wire.
     pub(crate) id_body: &'a [u8],
+    /// [`super::IntAuth::octets`], where there were IKE_INTERMEDIATE exchanges.
+    pub(crate) int_auth: Option<Vec<u8>>,
 }
 
 impl Proof<'_> {
     fn octets(&self, channel: &Channel) -> Result<Vec<u8>, CryptoError> {
-        let sk_p = match self.prover {
-            Role::Initiator => &channel.keys.pi,
-            Role::Responder => &channel.keys.pr,
-        };
         AuthOctets {
             init_message: self.message,
             peer_nonce: self.nonce,
             id_body: self.id_body,
-            sk_p,
-            int_auth: None,
+            sk_p: channel.sk_p(self.prover),
+            int_auth: self.int_auth.as_deref(),
             transcript: None,
         }
         .build(channel.suite.prf)

@@ -129,8 +129,8 @@ impl ChildOffer {
         [Payload::TsI(ts(&self.local)), Payload::TsR(ts(&self.remote))]
     }
 
-    /// The mode's notify, where it is not the tunnel (RFC 7296 §1.3.1).
-    pub(crate) fn mode(&self) -> Option<Payload> {
+    /// What is said beside the proposals: the mode, where it is not the tunnel (RFC 7296 §1.3.1).
+    pub(crate) fn notifies(&self) -> Option<Payload> {
         (self.config.mode == Mode::Transport)
             .then(|| Payload::Notify(Notify::new(NotifyType::USE_TRANSPORT_MODE, Vec::new())))
     }

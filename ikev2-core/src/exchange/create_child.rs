@@ -150,7 +150,7 @@ impl Established {
                 Vec::new(),
             )));
         }
-        payloads.extend(offer.mode());
+        payloads.extend(offer.notifies());
         payloads.push(Payload::Sa(offer.sa.clone()));
         payloads.push(Payload::Nonce(request.ni.clone()));
         if let (Some(ke), Some(active)) = (request.ke, &request.active) {

@@ -26,6 +26,8 @@ type Key = (bool, u32);
 pub(crate) struct Whole {
     pub(crate) first: PayloadType,
     pub(crate) octets: Zeroizing<Vec<u8>>,
+    /// What stood before the first of them, in the first piece.
+    pub(crate) front: Vec<u8>,
 }
 
 /// Pieces of messages under one epoch of keys.
@@ -38,23 +40,25 @@ pub(crate) struct Reassembly {
 struct Pieces {
     total: u16,
     first: PayloadType,
+    front: Vec<u8>,
     pieces: BTreeMap<u16, Zeroizing<Vec<u8>>>,
 }
 
 impl Pieces {
     fn octets(&self) -> usize {
-        self.pieces.values().map(|piece| piece.len()).sum()
+        self.pieces.values().map(|piece| piece.len()).sum::<usize>() + self.front.len()
     }
 }
 
 impl Reassembly {
-    /// Takes an authentic piece; gives the message when it is the last one missing.
+    /// Takes an authentic piece and what stood before its payloads; gives the message when it is the last one missing.
     pub(crate) fn add(
         &mut self,
         key: Key,
         (number, total): (u16, u16),
         first: PayloadType,
         octets: &[u8],
+        front: &[u8],
     ) -> Option<Whole> {
         if total > MAX_FRAGMENTS || number == 0 || number > total {
             return None;
@@ -73,12 +77,14 @@ impl Reassembly {
         if total > pieces.total {
             *pieces = Pieces { total, ..Pieces::default() };
         }
-        if others + pieces.octets() + octets.len() > MAX_WAITING {
+        let front = if number == 1 && !pieces.pieces.contains_key(&1) { front } else { &[] };
+        if others + pieces.octets() + octets.len() + front.len() > MAX_WAITING {
             self.waiting.remove(&key);
             return None;
         }
         if number == 1 {
             pieces.first = first;
+            pieces.front.extend_from_slice(front);
         }
         pieces.pieces.entry(number).or_insert_with(|| Zeroizing::new(octets.to_vec()));
         if pieces.pieces.len() < usize::from(total) {
@@ -89,7 +95,7 @@ impl Reassembly {
         for piece in pieces.pieces.values() {
             octets.extend_from_slice(piece);
         }
-        Some(Whole { first: pieces.first, octets })
+        Some(Whole { first: pieces.first, octets, front: pieces.front })
     }
 
     /// The message has come whole after all, or is answered.
@@ -107,34 +113,46 @@ mod tests {
     const NONE: PayloadType = PayloadType::NONE;
 
     fn whole(octets: &[u8]) -> Option<Whole> {
-        Some(Whole { first: SA, octets: Zeroizing::new(octets.to_vec()) })
+        Some(Whole { first: SA, octets: Zeroizing::new(octets.to_vec()), front: Vec::new() })
     }
 
     #[test]
     fn pieces_may_come_in_any_order_and_twice() {
         let mut reassembly = Reassembly::default();
-        assert_eq!(reassembly.add(KEY, (3, 3), NONE, b"e"), None);
-        assert_eq!(reassembly.add(KEY, (1, 3), SA, b"ab"), None);
-        assert_eq!(reassembly.add(KEY, (1, 3), SA, b"xx"), None);
-        assert_eq!(reassembly.add(KEY, (2, 3), NONE, b"cd"), whole(b"abcde"));
+        assert_eq!(reassembly.add(KEY, (3, 3), NONE, b"e", b""), None);
+        assert_eq!(reassembly.add(KEY, (1, 3), SA, b"ab", b""), None);
+        assert_eq!(reassembly.add(KEY, (1, 3), SA, b"xx", b""), None);
+        assert_eq!(reassembly.add(KEY, (2, 3), NONE, b"cd", b""), whole(b"abcde"));
         assert_eq!(reassembly.waiting.len(), 0);
+    }
+
+    #[test]
+    fn what_stands_before_the_payloads_is_that_of_the_first_piece() {
+        let mut reassembly = Reassembly::default();
+        assert_eq!(reassembly.add(KEY, (2, 2), NONE, b"b", b"second"), None);
+        let whole = reassembly.add(KEY, (1, 2), SA, b"a", b"first").unwrap();
+        assert_eq!((whole.front.as_slice(), whole.octets.as_slice()), (&b"first"[..], &b"ab"[..]));
+        assert_eq!(reassembly.add(KEY, (1, 3), SA, b"a", b"first"), None);
+        assert_eq!(reassembly.add(KEY, (1, 3), SA, b"a", b"again"), None);
+        assert_eq!(reassembly.add(KEY, (2, 3), NONE, b"b", b""), None);
+        assert_eq!(reassembly.add(KEY, (3, 3), NONE, b"c", b"").unwrap().front, b"first");
     }
 
     #[test]
     fn a_larger_total_begins_again_and_a_smaller_one_is_late() {
         let mut reassembly = Reassembly::default();
-        assert_eq!(reassembly.add(KEY, (1, 2), SA, b"abcd"), None);
-        assert_eq!(reassembly.add(KEY, (1, 3), SA, b"ab"), None);
-        assert_eq!(reassembly.add(KEY, (2, 2), NONE, b"ef"), None);
-        assert_eq!(reassembly.add(KEY, (2, 3), NONE, b"cd"), None);
-        assert_eq!(reassembly.add(KEY, (3, 3), NONE, b"ef"), whole(b"abcdef"));
+        assert_eq!(reassembly.add(KEY, (1, 2), SA, b"abcd", b""), None);
+        assert_eq!(reassembly.add(KEY, (1, 3), SA, b"ab", b""), None);
+        assert_eq!(reassembly.add(KEY, (2, 2), NONE, b"ef", b""), None);
+        assert_eq!(reassembly.add(KEY, (2, 3), NONE, b"cd", b""), None);
+        assert_eq!(reassembly.add(KEY, (3, 3), NONE, b"ef", b""), whole(b"abcdef"));
     }
 
     #[test]
     fn numbers_that_cannot_be_are_dropped() {
         let mut reassembly = Reassembly::default();
         for numbers in [(0, 1), (2, 1), (1, 0), (1, MAX_FRAGMENTS + 1)] {
-            assert_eq!(reassembly.add(KEY, numbers, SA, b"a"), None);
+            assert_eq!(reassembly.add(KEY, numbers, SA, b"a", b""), None);
         }
         assert!(reassembly.waiting.is_empty());
     }
@@ -144,7 +162,7 @@ mod tests {
         let mut reassembly = Reassembly::default();
         for id in 0..100 {
             for number in 1..MAX_FRAGMENTS {
-                reassembly.add((id % 2 == 0, id), (number, MAX_FRAGMENTS), SA, &[0; 8000]);
+                reassembly.add((id % 2 == 0, id), (number, MAX_FRAGMENTS), SA, &[0; 8000], &[0; 4000]);
                 let waiting: usize = reassembly.waiting.values().map(Pieces::octets).sum();
                 assert!(waiting <= MAX_WAITING && reassembly.waiting.len() <= MAX_MESSAGES);
             }

@@ -1,9 +1,10 @@
-//! Exchanges of an established IKE SA, and the windows, timers and caches that carry them.
+//! Exchanges of an IKE SA from IKE_INTERMEDIATE on, and the windows, timers and caches that carry them.
 
 pub(crate) mod child;
 pub(crate) mod create_child;
 pub(crate) mod fragment;
 pub(crate) mod informational;
+pub(crate) mod intermediate;
 pub(crate) mod rekey_ike;
 pub(crate) mod response_cache;
 pub mod retransmit;

@@ -42,6 +42,11 @@ impl ResponseCache {
         }
     }
 
+    /// From now on the peer may have this many requests under way.
+    pub(crate) fn grow(&mut self, size: u32) {
+        self.size = self.size.max(size.clamp(1, super::MAX_WINDOW));
+    }
+
     /// Where a request with this id stands.
     pub(crate) fn standing(&self, id: u32) -> Standing {
         if self.busy.contains(&id) {

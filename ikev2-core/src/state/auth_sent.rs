@@ -1,7 +1,9 @@
-//! Initiator, IKE_AUTH (RFC 7296 §1.2, §2.15): prove who we are, check the peer's proof, take the first child.
+//! Initiator, from IKE_INTERMEDIATE to IKE_AUTH (RFC 9242; RFC 7296 §1.2, §2.15): prove who we are, check the peer's
+//! proof, take the first child.
 //!
 //! There may be more than one candidate: answers to IKE_SA_INIT are not authenticated, so each of them gets its own
-//! keys and its own IKE_AUTH, and the first that proves itself wins (§2.4).
+//! keys and its own exchanges, and the first that proves itself wins (§2.4). When all have failed, others are listened
+//! for a little longer, and our request goes out once more: the first answer may have been a forger's.
 
 use alloc::boxed::Box;
 use alloc::vec;
@@ -14,10 +16,12 @@ use ipsec_wire::Spi;
 use ipsec_wire::ike::{ExchangeType, Notify, NotifyType, Payload, PayloadChain, PayloadKind, PayloadType};
 
 use super::State;
+use super::candidate::{Candidate, Candidates};
+use super::closing::Closing;
 use super::established::Established;
 use super::init_sent::{InitSent, missing, notify_error};
 use crate::auth::proof::Proof;
-use crate::channel::{Channel, Inner};
+use crate::channel::Inner;
 use crate::context::{Cx, Effect};
 use crate::error::{AuthFailure, Error, InvalidMessage};
 use crate::event::{CloseReason, Event, OutboundUse};
@@ -25,66 +29,29 @@ use crate::exchange::child::{
     Agreement, ChildKeying, ChildOffer, ChildPayloads, ChildSa, error_notify, make, refusal,
 };
 use crate::exchange::retransmit::{Retransmission, RetransmitStep};
-use crate::exchange::window::Datagrams;
 use crate::identity::Identity;
-use crate::ike_sa::{Common, Incoming, Step, fail, sk_names};
+use crate::ike_sa::{Common, Incoming, Step, TimerKind, fail, sk_names};
 use crate::io::Discarded;
 use crate::job::{Answer, OpId};
-use crate::natd::NatStatus;
-use crate::path::Path;
 use crate::reauth::Renewal;
 
-/// The most answers to one IKE_SA_INIT that are followed at once.
-const MAX_CANDIDATES: usize = 4;
-
-/// The message id of our first protected request: IKE_SA_INIT was 0.
-const FIRST_ID: u32 = 1;
-
-/// A responder that has not proven itself yet.
-#[derive(Clone, Debug)]
-pub(crate) struct Candidate {
-    pub(crate) channel: Channel,
-    /// The request it answered, and its answer: both AUTHs cover one of them.
-    pub(crate) request: Vec<u8>,
-    pub(crate) response: Vec<u8>,
-    pub(crate) nr: Vec<u8>,
-    pub(crate) nat: NatStatus,
-    pub(crate) path: Path,
-    pub(crate) message_id: u32,
-    pub(crate) datagrams: Datagrams,
-    pub(crate) retransmission: Option<Retransmission>,
-}
-
-impl Candidate {
-    pub(crate) fn new(
-        channel: Channel,
-        request: Vec<u8>,
-        response: Vec<u8>,
-        nr: Vec<u8>,
-        nat: NatStatus,
-        path: Path,
-    ) -> Self {
-        Self {
-            channel,
-            request,
-            response,
-            nr,
-            nat,
-            path,
-            message_id: FIRST_ID,
-            datagrams: Vec::new(),
-            retransmission: None,
-        }
-    }
-}
-
-/// IKE_AUTH is out.
+/// IKE_INTERMEDIATE or IKE_AUTH is out.
 #[derive(Clone, Debug)]
 pub(crate) struct AuthSent {
     pub(crate) init: Box<InitSent>,
     /// The first child, with one SPI for all candidates: only one of them will use it.
     pub(crate) offer: Option<ChildOffer>,
-    pub(crate) candidates: Vec<Candidate>,
+    pub(crate) candidates: Candidates,
+    /// What the last candidate failed of, while others are still listened for.
+    pub(crate) failure: Option<Box<Failure>>,
+}
+
+/// What a set-up fails of when no better answer comes.
+#[derive(Clone, Debug)]
+pub(crate) struct Failure {
+    pub(crate) error: Error,
+    /// Who is to be told that its proof did not hold: it takes the IKE SA for made.
+    pub(crate) tell: Option<Candidate>,
 }
 
 impl AuthSent {
@@ -93,7 +60,7 @@ impl AuthSent {
         init: Box<InitSent>,
         cx: &mut Cx<'_>,
         common: &mut Common,
-        candidate: Candidate,
+        mut candidate: Candidate,
     ) -> State {
         let config = init.first_child.and_then(|index| common.connection.children.get(index)).cloned();
         let offer = match config {
@@ -103,9 +70,13 @@ impl AuthSent {
             },
             None => None,
         };
-        let mut state = Box::new(Self { init, offer, candidates: vec![] });
-        match state.follow(cx, common, candidate) {
-            Ok(()) => State::AuthSent(state),
+        let candidates = Candidates::new(cx.now);
+        let mut state = Box::new(Self { init, offer, candidates, failure: None });
+        match state.follow(cx, common, &mut candidate) {
+            Ok(()) => {
+                state.candidates.push(candidate);
+                State::AuthSent(state)
+            }
             Err(error) => {
                 state.release(cx, common);
                 fail(common, error)
@@ -113,19 +84,42 @@ impl AuthSent {
         }
     }
 
-    /// Sends IKE_AUTH to a candidate.
-    fn follow(
-        &mut self,
-        cx: &mut Cx<'_>,
-        common: &mut Common,
-        mut candidate: Candidate,
-    ) -> Result<(), Error> {
+    /// Sends a candidate its next request: IKE_INTERMEDIATE while there is something to do in it, then IKE_AUTH.
+    fn follow(&self, cx: &mut Cx<'_>, common: &mut Common, candidate: &mut Candidate) -> Result<(), Error> {
+        let id = candidate.message_id;
+        let payloads = match candidate.tasks.front() {
+            Some(task) => {
+                candidate.exchange = ExchangeType::IKE_INTERMEDIATE;
+                let payloads = task.payloads();
+                let Candidate { channel, int_auth, exchange, .. } = candidate;
+                channel.add_ours(int_auth, *exchange, id, &payloads)?;
+                payloads
+            }
+            None => {
+                candidate.exchange = ExchangeType::IKE_AUTH;
+                self.auth_payloads(common, candidate)?
+            }
+        };
+        let exchange = candidate.exchange;
+        candidate.datagrams = candidate.channel.seal(exchange, false, id, &payloads, cx.rng)?;
+        candidate.retransmission = Some(Retransmission::start(cx.now, &cx.config.retransmit, cx.rng));
+        common.spi_r = candidate.channel.spi_r;
+        common.path = candidate.path;
+        common.nat = candidate.nat;
+        let names = crate::trace::names_of(&payloads, false);
+        common.trace_sent(cx, exchange, false, id, &names, &candidate.datagrams, false);
+        common.transmit(&candidate.datagrams);
+        Ok(())
+    }
+
+    fn auth_payloads(&self, common: &Common, candidate: &Candidate) -> Result<Vec<Payload>, Error> {
         let config = &common.connection.config;
         let proof = Proof {
             prover: Role::Initiator,
             message: &candidate.request,
             nonce: &candidate.nr,
             id_body: &config.local_id.body(),
+            int_auth: candidate.int_auth.octets(candidate.message_id),
         };
         let auth = proof.make(config, &candidate.channel)?;
         let mut payloads = vec![Payload::IdI(config.local_id.to_payload())];
@@ -140,20 +134,9 @@ impl AuthSent {
         if let Some(offer) = &self.offer {
             payloads.push(Payload::Sa(offer.sa.clone()));
             payloads.extend(offer.selectors());
-            payloads.extend(offer.mode());
+            payloads.extend(offer.notifies());
         }
-        candidate.datagrams =
-            candidate.channel.seal(ExchangeType::IKE_AUTH, false, candidate.message_id, &payloads, cx.rng)?;
-        candidate.retransmission = Some(Retransmission::start(cx.now, &cx.config.retransmit, cx.rng));
-        common.spi_r = candidate.channel.spi_r;
-        common.path = candidate.path;
-        common.nat = candidate.nat;
-        let names = crate::trace::names_of(&payloads, false);
-        let id = candidate.message_id;
-        common.trace_sent(cx, ExchangeType::IKE_AUTH, false, id, &names, &candidate.datagrams, false);
-        common.transmit(&candidate.datagrams);
-        self.candidates.push(candidate);
-        Ok(())
+        Ok(payloads)
     }
 
     pub(crate) fn on_message(
@@ -165,22 +148,18 @@ impl AuthSent {
         let header = message.header;
         let spi_r = header.responder_spi;
         if header.exchange_type == ExchangeType::IKE_SA_INIT {
-            // Another answer: followed like the first, unless it is the same one again.
-            if self.knows(message.data) || self.candidates.len() >= MAX_CANDIDATES {
-                return Step::discard(State::AuthSent(self), Discarded::Unexpected);
-            }
-            let outcome = self.init.on_init_response(cx, common, &message);
+            let outcome = self.on_another_answer(cx, common, &message);
             return Step { next: State::AuthSent(self), outcome };
         }
         // What does not open is left unspecified, and may yet open for the next candidate.
-        let original = (self.candidates.len() > 1).then(|| message.data.to_vec());
+        let original = (self.candidates.list.len() > 1).then(|| message.data.to_vec());
         let (mut known, mut expected, mut opened) = (false, false, None);
-        for (index, candidate) in self.candidates.iter_mut().enumerate() {
+        for (index, candidate) in self.candidates.list.iter_mut().enumerate() {
             if candidate.channel.spi_r != spi_r {
                 continue;
             }
             known = true;
-            if header.exchange_type != ExchangeType::IKE_AUTH
+            if header.exchange_type != candidate.exchange
                 || !header.flags.is_response()
                 || header.flags.is_initiator()
                 || header.message_id != candidate.message_id
@@ -193,15 +172,18 @@ impl AuthSent {
             }
             // Candidates may share an SPI: the one whose keys fit is meant.
             match candidate.channel.open(&header, message.data) {
-                Some(Inner::Whole { first, octets, offset }) => {
-                    opened = Some((index, first, octets.into_owned(), offset));
+                Some(Inner::Whole { first, octets, offset, front }) => {
+                    opened = Some((index, first, octets.into_owned(), offset, front.into_owned()));
                     break;
                 }
                 Some(Inner::Piece(_)) => return Step::done(State::AuthSent(self)),
                 None => {}
             }
         }
-        let Some((index, first, octets, offset)) = opened else {
+        let found = opened.and_then(|(index, first, octets, offset, front)| {
+            Some((self.candidates.take(index)?, first, octets, offset, front))
+        });
+        let Some((mut candidate, first, octets, offset, front)) = found else {
             let why = match (known, expected) {
                 (_, true) => Discarded::Integrity,
                 (true, false) => Discarded::Unexpected,
@@ -209,47 +191,98 @@ impl AuthSent {
             };
             return Step::discard(State::AuthSent(self), why);
         };
-        let candidate = self.candidates.swap_remove(index);
         common.spi_r = spi_r;
         common.nat = candidate.nat;
         common.path = message.path;
-        let result = match PayloadChain::parse(first, &octets, offset, &cx.config.limits) {
-            Ok(chain) => {
-                common.trace_received(cx, &header, || sk_names(&chain, true));
-                self.conclude(cx, common, &candidate, &chain)
-            }
-            Err(error) => Err(error.into()),
+        let chain = match PayloadChain::parse(first, &octets, offset, &cx.config.limits) {
+            Ok(chain) => chain,
+            Err(error) => return Step::done(self.lost(cx, common, candidate, error.into())),
         };
-        match result {
-            Ok(proven) => Step::done((*self).establish(cx, common, candidate, proven)),
-            Err(error) if self.candidates.is_empty() => {
-                self.release(cx, common);
-                if matches!(error, Error::AuthenticationFailed(ref why) if !matches!(**why, AuthFailure::RefusedByPeer { .. }))
-                {
-                    self.tell_failure(cx, common, candidate);
+        common.trace_received(cx, &header, || sk_names(&chain, true));
+        if candidate.exchange == ExchangeType::IKE_INTERMEDIATE {
+            let Candidate { channel, int_auth, .. } = &mut candidate;
+            let done = channel
+                .add_theirs(int_auth, &front, &octets)
+                .map_err(Error::from)
+                .and_then(|()| intermediate_done(common, &chain));
+            candidate.tasks.pop_front();
+            candidate.message_id = candidate.message_id.saturating_add(1);
+            return Step::done(match done.and_then(|()| self.follow(cx, common, &mut candidate)) {
+                Ok(()) => {
+                    self.candidates.push(candidate);
+                    State::AuthSent(self)
                 }
-                Step::done(fail(common, error))
-            }
-            // Another candidate may still prove itself.
-            Err(_) => Step::done(State::AuthSent(self)),
+                Err(error) => self.lost(cx, common, candidate, error),
+            });
+        }
+        match self.conclude(cx, common, &candidate, &chain) {
+            Ok(proven) => Step::done((*self).establish(cx, common, candidate, proven)),
+            Err(error) => Step::done(self.lost(cx, common, candidate, error)),
         }
     }
 
-    /// We could not authenticate the peer, which believes the IKE SA to stand: RFC 7296 §2.21.2 has us say so. No answer
-    /// is waited for.
-    #[expect(clippy::unused_self, reason = "one of this state's steps")]
-    fn tell_failure(&self, cx: &mut Cx<'_>, common: &mut Common, mut candidate: Candidate) {
-        let payloads = [
-            crate::exchange::child::notify(NotifyType::AUTHENTICATION_FAILED),
-            Payload::Delete(ipsec_wire::ike::Delete::ike()),
-        ];
-        let id = candidate.message_id.saturating_add(1);
-        if let Ok(datagrams) =
-            candidate.channel.seal(ExchangeType::INFORMATIONAL, false, id, &payloads, cx.rng)
-        {
-            let names = crate::trace::names_of(&payloads, false);
-            common.trace_sent(cx, ExchangeType::INFORMATIONAL, false, id, &names, &datagrams, false);
-            common.transmit(&datagrams);
+    /// One more answer to IKE_SA_INIT: followed like the first, unless it is the same one again.
+    fn on_another_answer(
+        &mut self,
+        cx: &mut Cx<'_>,
+        common: &mut Common,
+        message: &Incoming<'_>,
+    ) -> Result<(), Discarded> {
+        if self.candidates.knows(message.data) {
+            return Err(Discarded::Unexpected);
+        }
+        let outcome = match self.candidates.take_turn(cx.now) {
+            true => self.init.on_init_response(cx, common, message),
+            false => Err(Discarded::Busy),
+        };
+        if outcome == Err(Discarded::Busy) {
+            // It may be the peer's: it is asked for again.
+            self.init.ask_again(cx);
+        }
+        outcome
+    }
+
+    /// A candidate came to nothing, and whoever it was may not be the peer: what it says is taken with caution
+    /// (RFC 7296 §2.21.2), for `hint_grace`.
+    fn lost(
+        mut self: Box<Self>,
+        cx: &mut Cx<'_>,
+        common: &mut Common,
+        candidate: Candidate,
+        error: Error,
+    ) -> State {
+        self.candidates.refuse(&candidate);
+        let refuted = matches!(&error, Error::AuthenticationFailed(why) if !matches!(**why, AuthFailure::RefusedByPeer { .. }));
+        let failure = Failure { error, tell: refuted.then_some(candidate) };
+        let first = self.failure.is_none();
+        self.failure = Some(Box::new(failure));
+        if !self.candidates.is_empty() {
+            return State::AuthSent(self);
+        }
+        if first && !cx.config.hint_grace.is_zero() {
+            common.timers.insert(TimerKind::SetUp, cx.now + cx.config.hint_grace);
+            self.init.ask_again(cx);
+        }
+        match common.timers.contains_key(&TimerKind::SetUp) {
+            true => State::AuthSent(self),
+            false => self.give_up(cx, common),
+        }
+    }
+
+    /// No candidate is left, and no other has come.
+    fn give_up(self: Box<Self>, cx: &mut Cx<'_>, common: &mut Common) -> State {
+        self.release(cx, common);
+        let timed_out =
+            || Failure { error: Error::TimedOut { exchange: ExchangeType::IKE_AUTH, tries: 0 }, tell: None };
+        let Failure { error, tell } = self.failure.map_or_else(timed_out, |failure| *failure);
+        match tell {
+            Some(candidate) => {
+                common.event(Event::IkeClosed { reason: closed(error) });
+                let Candidate { channel, message_id, path, .. } = candidate;
+                common.spi_r = channel.spi_r;
+                Closing::tell_failure(cx, common, channel, message_id.saturating_add(1), path)
+            }
+            None => fail(common, error),
         }
     }
 
@@ -293,6 +326,7 @@ impl AuthSent {
             message: &candidate.response,
             nonce: &self.init.ni,
             id_body: body,
+            int_auth: candidate.int_auth.octets(candidate.message_id),
         };
         proof.check(config, &candidate.channel, (auth.method, auth.data), &remote_id)?;
         // The IKE SA stands from here on, whatever becomes of the child.
@@ -362,11 +396,6 @@ impl AuthSent {
         State::Established(established)
     }
 
-    /// Whether this answer is followed already. Not by its SPI: a forger who sees the peer's answer can copy that.
-    fn knows(&self, response: &[u8]) -> bool {
-        self.candidates.iter().any(|candidate| candidate.response == response)
-    }
-
     pub(crate) fn on_answer(
         mut self: Box<Self>,
         cx: &mut Cx<'_>,
@@ -375,8 +404,10 @@ impl AuthSent {
         answer: Answer,
     ) -> State {
         // A later candidate that does not work out leaves the earlier ones alone.
-        if let Ok(Some(candidate)) = self.init.candidate(cx, common, op, answer) {
-            let _ = self.follow(cx, common, candidate);
+        if let Ok(Some(mut candidate)) = self.init.candidate(cx, common, op, answer)
+            && self.follow(cx, common, &mut candidate).is_ok()
+        {
+            self.candidates.push(candidate);
         }
         State::AuthSent(self)
     }
@@ -385,11 +416,11 @@ impl AuthSent {
         mut self: Box<Self>,
         cx: &mut Cx<'_>,
         common: &mut Common,
-        _due: &[crate::ike_sa::TimerKind],
+        due: &[TimerKind],
     ) -> State {
         let mut tries = 0;
         let mut again = Vec::new();
-        self.candidates.retain_mut(|candidate| {
+        self.candidates.list.retain_mut(|candidate| {
             let Some(retransmission) = &mut candidate.retransmission else { return true };
             if retransmission.due().is_none_or(|at| at > cx.now) {
                 return true;
@@ -397,29 +428,51 @@ impl AuthSent {
             tries = retransmission.sent_again().saturating_add(1);
             let keep = retransmission.next(cx.now, cx.rng) == RetransmitStep::Retry;
             if keep {
-                again.push((candidate.message_id, candidate.path, candidate.datagrams.clone()));
+                let Candidate { exchange, message_id, path, datagrams, .. } = candidate;
+                again.push((*exchange, *message_id, *path, datagrams.clone()));
             }
             keep
         });
-        for (id, path, datagrams) in again {
-            common.trace_sent(cx, ExchangeType::IKE_AUTH, false, id, "SK{..}", &datagrams, true);
+        for (exchange, id, path, datagrams) in again {
+            common.trace_sent(cx, exchange, false, id, "SK{..}", &datagrams, true);
             common.transmit_on(path, &datagrams);
         }
-        if self.candidates.is_empty() {
-            self.release(cx, common);
-            return fail(common, Error::TimedOut { exchange: ExchangeType::IKE_AUTH, tries });
+        self.init.on_asked_again(cx, common);
+        if !self.candidates.is_empty() {
+            return State::AuthSent(self);
         }
-        State::AuthSent(self)
+        if tries > 0 && self.failure.is_none() {
+            let error = Error::TimedOut { exchange: ExchangeType::IKE_AUTH, tries };
+            self.failure = Some(Box::new(Failure { error, tell: None }));
+        }
+        let waits = common.timers.contains_key(&TimerKind::SetUp);
+        if waits && !due.contains(&TimerKind::SetUp) {
+            return State::AuthSent(self);
+        }
+        self.give_up(cx, common)
     }
 
     pub(crate) fn next_deadline(&self) -> Option<Instant> {
-        self.candidates.iter().filter_map(|c| c.retransmission.as_ref().and_then(Retransmission::due)).min()
+        let candidates = self.candidates.list.iter();
+        let candidates = candidates.filter_map(|c| c.retransmission.as_ref().and_then(Retransmission::due));
+        candidates.chain(self.init.next_deadline()).min()
     }
 
     pub(crate) fn release(&self, cx: &mut Cx<'_>, common: &mut Common) {
         if let Some(offer) = &self.offer {
             release_spi(cx, common, offer.spi);
         }
+    }
+}
+
+/// Reads an answer to IKE_INTERMEDIATE.
+fn intermediate_done(common: &Common, chain: &PayloadChain<'_>) -> Result<(), Error> {
+    if let Some(payload_type) = chain.unsupported_critical() {
+        return Err(Error::InvalidMessage(InvalidMessage::Critical(payload_type)));
+    }
+    match error_notify(chain) {
+        Some((notify, data)) => Err(notify_error(common, notify, data)),
+        None => Ok(()),
     }
 }
 

@@ -463,7 +463,7 @@ impl Established {
                 _ => return Step::discard(State::Established(self), Discarded::OldMessageId(id)),
             }
         }
-        let Some(Inner::Whole { first, octets, offset }) = inner else {
+        let Some(Inner::Whole { first, octets, offset, .. }) = inner else {
             return Step::done(State::Established(self));
         };
         self.follow(common, message.path);
@@ -726,7 +726,7 @@ impl Established {
 
 /// Whether an opened message deletes the IKE SA it came on.
 fn deletes_ike(cx: &Cx<'_>, inner: &Inner<'_>) -> bool {
-    let Inner::Whole { first, octets, offset } = inner else { return false };
+    let Inner::Whole { first, octets, offset, .. } = inner else { return false };
     let chain = PayloadChain::parse(*first, octets, *offset, &cx.config.limits);
     chain.is_ok_and(|chain| {
         chain.payloads().any(|payload| {

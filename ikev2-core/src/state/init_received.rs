@@ -1,4 +1,4 @@
-//! Responder, from IKE_SA_INIT to IKE_AUTH (RFC 7296 §1.2): half-open state.
+//! Responder, from IKE_SA_INIT over IKE_INTERMEDIATE to IKE_AUTH (RFC 7296 §1.2, RFC 9242): half-open state.
 //!
 //! The endpoint has chosen a proposal and found a connection before it makes this state; nothing is authenticated.
 
@@ -20,18 +20,19 @@ use super::auth_sent::{release_spi, set_window_size};
 use super::closing::Closing;
 use super::established::Established;
 use super::init_sent::{missing, nat_detection};
+use crate::auth::IntAuth;
 use crate::auth::proof::Proof;
 use crate::channel::{Channel, Inner};
 use crate::config::Uniqueness;
 use crate::context::{Cx, Effect};
-use crate::error::{AuthFailure, Error, InvalidMessage};
+use crate::error::{AuthFailure, Error, InvalidMessage, Misbehaviour};
 use crate::event::{Event, OutboundUse};
 use crate::exchange::child::{
     Agreement, ChildKeying, ChildPayloads, error_payload, ke_payload, make, notify,
 };
 use crate::exchange::create_child::AfterInstall;
+use crate::exchange::intermediate::MAX_INTERMEDIATE;
 use crate::exchange::response_cache::{ResponseCache, Standing};
-use crate::exchange::window::Datagrams;
 use crate::identity::Identity;
 use crate::ike_sa::{Common, Connection, Incoming, Step, TimerKind, fail, sk_names};
 use crate::io::Discarded;
@@ -50,9 +51,17 @@ pub(crate) struct InitReceived {
     pub(crate) chosen: Chosen,
     /// Connections that fit so far; the identities decide among them.
     pub(crate) candidates: Vec<Arc<Connection>>,
-    /// Both sides do IKE fragmentation (RFC 7383 §2.3).
-    pub(crate) fragmentation: bool,
+    pub(crate) both: Both,
     pub(crate) progress: Progress,
+}
+
+/// What both sides do.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub(crate) struct Both {
+    /// IKE fragmentation (RFC 7383 §2.3).
+    pub(crate) fragmentation: bool,
+    /// IKE_INTERMEDIATE (RFC 9242 §3.1).
+    pub(crate) intermediate: bool,
 }
 
 /// How far the answer is.
@@ -70,6 +79,10 @@ pub(crate) struct Answered {
     pub(crate) nr: Vec<u8>,
     pub(crate) channel: Channel,
     pub(crate) responses: ResponseCache,
+    /// What IKE_INTERMEDIATE has carried.
+    pub(crate) int_auth: IntAuth,
+    /// How many of those there were.
+    pub(crate) intermediates: usize,
 }
 
 impl core::fmt::Debug for InitReceived {
@@ -95,10 +108,10 @@ impl InitReceived {
         ni: Vec<u8>,
         chosen: Chosen,
         candidates: Vec<Arc<Connection>>,
-        fragmentation: bool,
+        both: Both,
         op: OpId,
     ) -> Self {
-        Self { request, ni, chosen, candidates, fragmentation, progress: Progress::Responding(op) }
+        Self { request, ni, chosen, candidates, both, progress: Progress::Responding(op) }
     }
 
     /// The answer, to be sent again to the same request.
@@ -151,15 +164,18 @@ impl InitReceived {
             builder.push(payload);
         }
         builder.push(notify(NotifyType::CHILDLESS_IKEV2_SUPPORTED));
-        if self.fragmentation {
+        if self.both.fragmentation {
             builder.push(notify(NotifyType::IKEV2_FRAGMENTATION_SUPPORTED));
+        }
+        if self.both.intermediate {
+            builder.push(notify(NotifyType::INTERMEDIATE_EXCHANGE_SUPPORTED));
         }
         let response = builder.emit();
         let suite = self.chosen.ike_suite(cx.provider).ok_or(CryptoError::Unsupported)?;
         let keys = derive_sk(&suite, Seed::Initial { shared }, &self.ni, &nr, common.spi_i, common.spi_r)?;
         let mut channel =
             Channel::new(common.spi_i, common.spi_r, Role::Responder, suite, self.chosen.to_string(), keys)?;
-        channel.fragment_len = cx.config.fragment_len(&common.path).filter(|_| self.fragmentation);
+        channel.fragment_len = cx.config.fragment_len(&common.path).filter(|_| self.both.fragmentation);
         common.log_ike_keys(cx, &channel);
         let datagrams = vec![response.clone()];
         if let Ok(view) = ipsec_wire::ike::MessageView::parse(&response, &cx.config.limits) {
@@ -167,8 +183,9 @@ impl InitReceived {
             common.trace_sent(cx, ExchangeType::IKE_SA_INIT, true, 0, &names, &datagrams, false);
         }
         common.transmit(&datagrams);
-        let responses = ResponseCache::new(1, common.connection.config.window);
-        Ok(Answered { response, nr, channel, responses })
+        // One request at a time until the peer has heard of more (RFC 7296 §2.3, RFC 9242 §3.2).
+        let responses = ResponseCache::new(1, 1);
+        Ok(Answered { response, nr, channel, responses, int_auth: IntAuth::default(), intermediates: 0 })
     }
 
     pub(crate) fn on_message(
@@ -182,41 +199,95 @@ impl InitReceived {
         let Progress::Answered(answered) = &mut self.progress else {
             return Step::discard(State::InitReceived(self), Discarded::Busy);
         };
-        let expected = header.exchange_type == ExchangeType::IKE_AUTH
+        let exchange = header.exchange_type;
+        let standing = answered.responses.standing(id);
+        let expected = (exchange == ExchangeType::IKE_AUTH
+            || (exchange == ExchangeType::IKE_INTERMEDIATE && self.both.intermediate))
             && !header.flags.is_response()
             && header.flags.is_initiator()
-            && answered.responses.standing(id) == Standing::New;
+            && matches!(standing, Standing::New | Standing::Answered)
+            && header.initiator_spi == common.spi_i;
         if !expected {
             return Step::discard(State::InitReceived(self), Discarded::Unexpected);
         }
-        let (first, octets, offset) = match answered.channel.open(&header, message.data) {
-            Some(Inner::Whole { first, octets, offset }) => (first, octets, offset),
-            Some(Inner::Piece(_)) => return Step::done(State::InitReceived(self)),
-            None => return Step::discard(State::InitReceived(self), Discarded::Integrity),
+        let (first, octets, offset, front) = match (answered.channel.open(&header, message.data), standing) {
+            (None, _) => return Step::discard(State::InitReceived(self), Discarded::Integrity),
+            (Some(inner), Standing::Answered) => {
+                // A retransmission, answered once when it comes in pieces (RFC 7383 §2.6.1).
+                if let (Inner::Whole { .. } | Inner::Piece(1), Some(datagrams)) =
+                    (&inner, answered.responses.answered(id))
+                {
+                    common.trace_sent(cx, exchange, true, id, "SK{..}", datagrams, true);
+                    common.transmit_on(message.path, datagrams);
+                }
+                answered.channel.forget_pieces(false, id);
+                return Step::done(State::InitReceived(self));
+            }
+            (Some(Inner::Whole { first, octets, offset, front }), _) => (first, octets, offset, front),
+            (Some(Inner::Piece(_)), _) => return Step::done(State::InitReceived(self)),
         };
         answered.responses.begin(id);
         // Authenticated by the key exchange at least: the answer goes where this came from (§2.23).
         common.path = message.path;
         let chain = match PayloadChain::parse(first, &octets, offset, &cx.config.limits) {
             Ok(chain) => chain,
-            Err(error) => return Step::done(self.refuse(cx, common, id, error.into())),
+            Err(error) => return Step::done(self.refuse(cx, common, (exchange, id), error.into())),
         };
+        if exchange == ExchangeType::IKE_INTERMEDIATE {
+            common.trace_received(cx, &header, || sk_names(&chain, false));
+            return Step::done(match self.intermediate(cx, common, id, (&front, &octets), &chain) {
+                Ok(()) => State::InitReceived(self),
+                Err(error) => self.refuse(cx, common, (exchange, id), error),
+            });
+        }
         common.trace_received(cx, &header, || sk_names(&chain, false));
         let request = match read(&chain) {
             Ok(request) => request,
-            Err(error) => return Step::done(self.refuse(cx, common, id, error)),
+            Err(error) => return Step::done(self.refuse(cx, common, (exchange, id), error)),
         };
-        match self.authenticate(&request) {
+        match self.authenticate(id, &request) {
             Ok((connection, remote_id)) => {
                 common.connection = connection;
                 Step::done(self.establish(cx, common, id, &request, remote_id))
             }
-            Err(error) => Step::done(self.refuse(cx, common, id, error)),
+            Err(error) => Step::done(self.refuse(cx, common, (exchange, id), error)),
         }
     }
 
+    /// Answers an IKE_INTERMEDIATE request; what is in it and not known is ignored.
+    fn intermediate(
+        &mut self,
+        cx: &mut Cx<'_>,
+        common: &mut Common,
+        id: u32,
+        (front, inner): (&[u8], &[u8]),
+        chain: &PayloadChain<'_>,
+    ) -> Result<(), Error> {
+        let exchange = ExchangeType::IKE_INTERMEDIATE;
+        let Progress::Answered(answered) = &mut self.progress else {
+            return Err(Error::InvalidMessage(InvalidMessage::Exchange(exchange)));
+        };
+        if answered.intermediates >= MAX_INTERMEDIATE {
+            return Err(Error::PeerMisbehaved(Misbehaviour::TooManyRetries));
+        }
+        if let Some(payload_type) = chain.unsupported_critical() {
+            return Err(Error::InvalidMessage(InvalidMessage::Critical(payload_type)));
+        }
+        let Answered { channel, responses, int_auth, intermediates, .. } = &mut **answered;
+        *intermediates += 1;
+        let payloads = [];
+        channel.add_theirs(int_auth, front, inner)?;
+        channel.add_ours(int_auth, exchange, id, &payloads)?;
+        let datagrams = channel.seal(exchange, true, id, &payloads, cx.rng)?;
+        let names = trace::names_of(&payloads, true);
+        common.trace_sent(cx, exchange, true, id, &names, &datagrams, false);
+        common.transmit(&datagrams);
+        responses.answer(id, datagrams);
+        Ok(())
+    }
+
     /// Finds the connection by the identities, then checks the proof with its credentials.
-    fn authenticate(&self, request: &Request<'_>) -> Result<(Arc<Connection>, Identity), Error> {
+    fn authenticate(&self, id: u32, request: &Request<'_>) -> Result<(Arc<Connection>, Identity), Error> {
         let Progress::Answered(answered) = &self.progress else {
             return Err(Error::InvalidMessage(InvalidMessage::Exchange(ExchangeType::IKE_AUTH)));
         };
@@ -243,19 +314,21 @@ impl InitReceived {
             message: &self.request,
             nonce: &answered.nr,
             id_body: request.idi.1,
+            int_auth: answered.int_auth.octets(id),
         };
         proof.check(&connection.config, &answered.channel, auth, &remote_id)?;
         Ok((connection, remote_id))
     }
 
     /// Our own proof.
-    fn prove(&self, common: &Common, answered: &Answered) -> Result<Auth, CryptoError> {
+    fn prove(&self, common: &Common, answered: &Answered, id: u32) -> Result<Auth, CryptoError> {
         let config = &common.connection.config;
         let proof = Proof {
             prover: Role::Responder,
             message: &answered.response,
             nonce: &self.ni,
             id_body: &config.local_id.body(),
+            int_auth: answered.int_auth.octets(id),
         };
         proof.make(config, &answered.channel)
     }
@@ -269,16 +342,17 @@ impl InitReceived {
         remote_id: Identity,
     ) -> State {
         let proof = match &self.progress {
-            Progress::Answered(answered) => self.prove(common, answered),
+            Progress::Answered(answered) => self.prove(common, answered, id),
             Progress::Responding(_) => Err(CryptoError::Unsupported),
         };
         let auth = match proof {
             Ok(auth) => auth,
-            Err(error) => return self.refuse(cx, common, id, error.into()),
+            Err(error) => return self.refuse(cx, common, (ExchangeType::IKE_AUTH, id), error.into()),
         };
         let Self { ni, progress, .. } = self;
         let Progress::Answered(answered) = progress else { return State::Gone };
-        let Answered { nr, channel, responses, .. } = *answered;
+        let Answered { nr, channel, mut responses, .. } = *answered;
+        responses.grow(common.connection.config.window);
         common.timers.remove(&TimerKind::SetUp);
         let mut payloads =
             vec![Payload::IdR(common.connection.config.local_id.to_payload()), Payload::Auth(auth)];
@@ -355,16 +429,22 @@ impl InitReceived {
     }
 
     /// Answers with the error, under the keys, and keeps only what answers a retransmission.
-    fn refuse(self, cx: &mut Cx<'_>, common: &mut Common, id: u32, error: Error) -> State {
+    fn refuse(
+        self,
+        cx: &mut Cx<'_>,
+        common: &mut Common,
+        (exchange, id): (ExchangeType, u32),
+        error: Error,
+    ) -> State {
         let Self { progress, .. } = self;
         let Progress::Answered(answered) = progress else { return State::Gone };
         let Answered { mut channel, mut responses, .. } = *answered;
         let payloads = [error_payload(&error, None)];
-        if let Ok(datagrams) = channel.seal(ExchangeType::IKE_AUTH, true, id, &payloads, cx.rng) {
+        if let Ok(datagrams) = channel.seal(exchange, true, id, &payloads, cx.rng) {
             let names = trace::names_of(&payloads, true);
-            common.trace_sent(cx, ExchangeType::IKE_AUTH, true, id, &names, &datagrams, false);
+            common.trace_sent(cx, exchange, true, id, &names, &datagrams, false);
             common.transmit(&datagrams);
-            answer(&mut responses, id, datagrams);
+            responses.answer(id, datagrams);
         }
         common.event(Event::IkeClosed { reason: super::auth_sent::closed(error) });
         Closing::begin(cx, common, channel, responses)
@@ -381,10 +461,6 @@ impl InitReceived {
         }
         State::InitReceived(self)
     }
-}
-
-fn answer(responses: &mut ResponseCache, id: u32, datagrams: Datagrams) {
-    responses.answer(id, datagrams);
 }
 
 fn read<'a>(chain: &PayloadChain<'a>) -> Result<Request<'a>, Error> {

@@ -5,6 +5,7 @@
 //! better comes. The private exponent outlives the first answer, so that a forged one cannot kill the set-up (§2.4).
 
 use alloc::boxed::Box;
+use alloc::collections::VecDeque;
 use alloc::string::ToString;
 use alloc::sync::Arc;
 use alloc::vec;
@@ -19,12 +20,15 @@ use ipsec_wire::ike::{
 };
 
 use super::State;
-use super::auth_sent::{AuthSent, Candidate};
+use super::auth_sent::AuthSent;
+use super::candidate::Candidate;
 use crate::channel::Channel;
 use crate::context::Cx;
 use crate::diagnosis::Diagnosis;
 use crate::error::{Error, Misbehaviour};
 use crate::exchange::MAX_SET_UP_RETRIES;
+use crate::exchange::child::notify;
+use crate::exchange::intermediate;
 use crate::exchange::retransmit::{Retransmission, RetransmitStep};
 use crate::ike_sa::{Common, Incoming, Step, TimerKind, fail};
 use crate::io::{Discarded, IkeHandle};
@@ -83,6 +87,7 @@ pub(crate) struct Answered {
     pub(crate) path: Path,
     pub(crate) childless: bool,
     pub(crate) fragmentation: bool,
+    pub(crate) intermediate: bool,
 }
 
 impl core::fmt::Debug for InitSent {
@@ -149,20 +154,43 @@ impl InitSent {
             builder.push(notify);
         }
         if cx.config.fragment_size.is_some() {
-            let supported = NotifyType::IKEV2_FRAGMENTATION_SUPPORTED;
-            builder.push(Payload::Notify(Notify::new(supported, Vec::new())));
+            builder.push(notify(NotifyType::IKEV2_FRAGMENTATION_SUPPORTED));
+        }
+        // Only where there is a use for it (RFC 9242 §3.1).
+        if !intermediate::plan(&common.connection.config).is_empty() {
+            builder.push(notify(NotifyType::INTERMEDIATE_EXCHANGE_SUPPORTED));
         }
         self.request = builder.emit();
         self.retransmission = Some(Retransmission::start(cx.now, &cx.config.retransmit, cx.rng));
         self.transmit(cx, common, false);
     }
 
+    /// Our request goes out again, though it has been answered: by whom is not known.
+    pub(crate) fn ask_again(&mut self, cx: &mut Cx<'_>) {
+        if self.retransmission.is_none() {
+            self.retransmission = Some(Retransmission::start(cx.now, &cx.config.retransmit, cx.rng));
+        }
+    }
+
+    /// What is due of [`Self::ask_again`].
+    pub(crate) fn on_asked_again(&mut self, cx: &mut Cx<'_>, common: &mut Common) {
+        let Some(retransmission) = &mut self.retransmission else { return };
+        if retransmission.due().is_some_and(|at| at <= cx.now) {
+            match retransmission.next(cx.now, cx.rng) {
+                RetransmitStep::Retry => self.transmit(cx, common, true),
+                RetransmitStep::GiveUp => self.retransmission = None,
+            }
+        }
+    }
+
     fn transmit(&self, cx: &Cx<'_>, common: &mut Common, again: bool) {
+        // Candidates may have moved to the other ports.
+        let path = common.connection.config.first_path().unwrap_or(common.path);
         if let Ok(view) = MessageView::parse(&self.request, &cx.config.limits) {
             let names = trace::names(view.payloads(), false);
             let datagrams = vec![self.request.clone()];
             common.trace_sent(cx, ExchangeType::IKE_SA_INIT, false, 0, &names, &datagrams, again);
-            common.transmit(&datagrams);
+            common.transmit_on(path, &datagrams);
         }
     }
 
@@ -249,7 +277,8 @@ impl InitSent {
                 // A late copy of an answer that was already followed.
                 return Err(Discarded::Unexpected);
             }
-            if self.retries >= MAX_SET_UP_RETRIES || self.tried.contains(&wanted) {
+            // One that was tried may be asked for again: it may have been a forger who asked for another.
+            if self.retries >= MAX_SET_UP_RETRIES {
                 return misbehaved(Misbehaviour::TooManyRetries);
             }
             if !methods(&self.offer).any(|offered| offered == wanted) {
@@ -297,6 +326,7 @@ impl InitSent {
                 nat: nat.unwrap_or_default(),
                 path: message.path,
                 fragmentation: view.notify(NotifyType::IKEV2_FRAGMENTATION_SUPPORTED).is_some(),
+                intermediate: view.notify(NotifyType::INTERMEDIATE_EXCHANGE_SUPPORTED).is_some(),
                 childless: view.notify(NotifyType::CHILDLESS_IKEV2_SUPPORTED).is_some(),
             }),
         })
@@ -368,12 +398,16 @@ impl InitSent {
                 channel.fragment_len =
                     cx.config.fragment_len(&answered.path).filter(|_| answered.fragmentation);
                 common.log_ike_keys(cx, &channel);
-                let Answered { response, nr, nat, mut path, .. } = *answered;
+                let Answered { response, nr, nat, mut path, intermediate: supported, .. } = *answered;
                 let forced = common.connection.config.force_encapsulation;
                 if nat.any() || forced {
                     path = common.connection.config.floated(&path);
                 }
-                Ok(Some(Candidate::new(channel, self.request.clone(), response, nr, nat, path)))
+                let tasks = match supported {
+                    true => intermediate::plan(&common.connection.config),
+                    false => VecDeque::new(),
+                };
+                Ok(Some(Candidate::new(channel, self.request.clone(), response, nr, (nat, path), tasks)))
             }
             (job, _) => {
                 self.job = job;

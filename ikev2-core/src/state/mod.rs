@@ -2,6 +2,7 @@
 //! unharmed, when the input was bad.
 
 pub(crate) mod auth_sent;
+pub(crate) mod candidate;
 pub(crate) mod closing;
 pub(crate) mod established;
 pub(crate) mod init_received;
@@ -20,9 +21,9 @@ use crate::job::{Answer, OpId};
 pub(crate) enum State {
     /// Initiator: IKE_SA_INIT is being made, is out, or its answer is being worked on.
     InitSent(Box<init_sent::InitSent>),
-    /// Initiator: IKE_AUTH is out, to one or more candidates.
+    /// Initiator: IKE_INTERMEDIATE or IKE_AUTH is out, to one or more candidates.
     AuthSent(Box<auth_sent::AuthSent>),
-    /// Responder: IKE_SA_INIT has come; answered, or about to be.
+    /// Responder: IKE_SA_INIT has come, answered or about to be, and IKE_INTERMEDIATE may have.
     InitReceived(Box<init_received::InitReceived>),
     /// Both: authenticated.
     Established(Box<established::Established>),
@@ -60,13 +61,7 @@ impl State {
             Self::AuthSent(state) => state.on_timeout(cx, common, due),
             Self::InitReceived(state) => state.on_timeout(cx, common, due),
             Self::Established(state) => state.on_timeout(cx, common, due),
-            Self::Closing(state) => {
-                if due.contains(&TimerKind::Linger) {
-                    Self::Gone
-                } else {
-                    Self::Closing(state)
-                }
-            }
+            Self::Closing(state) => state.on_timeout(cx, common, due),
             Self::Gone => Self::Gone,
         }
     }
@@ -76,7 +71,8 @@ impl State {
             Self::InitSent(state) => state.next_deadline(),
             Self::AuthSent(state) => state.next_deadline(),
             Self::Established(state) => state.next_deadline(),
-            Self::InitReceived(_) | Self::Closing(_) | Self::Gone => None,
+            Self::Closing(state) => state.next_deadline(),
+            Self::InitReceived(_) | Self::Gone => None,
         }
     }
 

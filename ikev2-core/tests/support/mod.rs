@@ -1,5 +1,7 @@
 //! Two endpoints and the wire between them. Time stands still unless a test moves it.
 
+pub mod puppet;
+
 use core::net::{IpAddr, Ipv4Addr};
 use core::time::Duration;
 use std::collections::{BTreeMap, VecDeque};
@@ -8,7 +10,8 @@ use ikev2_core::config::ConnectionConfig;
 use ikev2_core::job::{Answer, InstallFailed, Request};
 use ikev2_core::{
     ChildConfig, ChildInstall, ConnectionId, CookiePolicy, Discarded, Endpoint, EndpointConfig, Event,
-    ExchangeTrace, Executor, Identity, IkeHandle, IkeSaState, Input, Output, Path, PeerIdentity, Startup,
+    ExchangeTrace, Executor, Identity, IkeHandle, IkeSaState, Input, IntermediateUse, Output, Path,
+    PeerIdentity, Startup,
 };
 use ipsec_crypto::{Secret, Suite, rustcrypto};
 use ipsec_sa::{Instant, SaParams};
@@ -52,6 +55,10 @@ pub struct Options {
     /// How long B takes an authentication for good, in seconds.
     pub reauth_b: Option<u64>,
     pub max_children_b: usize,
+    /// What A tells in IKE_INTERMEDIATE.
+    pub intermediate_a: Vec<Vec<u8>>,
+    /// Whether B takes that.
+    pub intermediate_b: bool,
     /// Soft and hard lifetime of children at A, in seconds.
     pub lifetime_a: (Option<u64>, Option<u64>),
 }
@@ -76,6 +83,8 @@ impl Default for Options {
             ah: false,
             reauth_b: None,
             max_children_b: 64,
+            intermediate_a: Vec::new(),
+            intermediate_b: true,
             lifetime_a: (None, None),
         }
     }
@@ -166,6 +175,8 @@ impl Pair {
             };
             let mut config = EndpointConfig::default();
             config.trace = true;
+            config.key_log = true;
+            config.intermediate = side == Side::A || options.intermediate_b;
             config.cookie = options.cookie;
             config.fragment_size = options.fragment_size;
             config.max_half_open = options.max_half_open;
@@ -199,6 +210,10 @@ impl Pair {
             )
             .between(local, remote)
             .with_child(child);
+            if side == Side::A {
+                let wanted = options.intermediate_a.iter().cloned();
+                connection.intermediate = wanted.map(IntermediateUse::VendorId).collect();
+            }
             if side == Side::B {
                 connection.window = options.window_b;
                 connection.lifetime.reauth = options.reauth_b.map(Duration::from_secs);

@@ -1,0 +1,71 @@
+//! One who knows the keys of an IKE SA: a peer that does what it should not, or an attacker who has broken the key
+//! exchange.
+
+use ikev2_core::crypt::SkProtection;
+use ikev2_core::keys::{IkeSuite, SkKeys};
+use ikev2_core::{Event, KeyLogLine};
+use ipsec_crypto::{Secret, rustcrypto};
+use ipsec_sa::Role;
+use ipsec_wire::IkeSpi;
+use ipsec_wire::ike::{EncrId, ExchangeType, Flags, KeId, MessageBuilder, Payload, PrfId};
+use rand_chacha::ChaCha20Rng;
+use rand_chacha::rand_core::SeedableRng;
+
+use super::{Pair, Side};
+
+/// It speaks as one of the two sides of an IKE SA under `aes256gcm16-prfsha256`.
+pub struct Puppet {
+    pub spi_i: IkeSpi,
+    pub spi_r: IkeSpi,
+    role: Role,
+    protection: SkProtection,
+    rng: ChaCha20Rng,
+}
+
+impl Puppet {
+    /// From the newest key log line of a side; `role` is the puppet's.
+    pub fn new(pair: &Pair, side: Side, role: Role) -> Self {
+        let line = |event: &Event| match event {
+            Event::Keys(KeyLogLine::Ikev2(line)) => Some(line.clone()),
+            _ => None,
+        };
+        let line = pair.events(side).iter().rev().find_map(line).expect("a key log");
+        let fields: Vec<Vec<u8>> = line.split(',').take(4).map(|field| hex::decode(field).unwrap()).collect();
+        let spi = |octets: &[u8]| IkeSpi::from_slice(octets).unwrap();
+        let provider = rustcrypto::provider();
+        let suite = IkeSuite {
+            encr: provider.encr(EncrId::AES_GCM_16).unwrap(),
+            key_len: 32,
+            prf: provider.prf(PrfId::HMAC_SHA2_256).unwrap(),
+            integ: None,
+            ke: KeId::CURVE25519,
+        };
+        let none = || Secret::new(&[]);
+        let keys = SkKeys {
+            d: none(),
+            ai: none(),
+            ar: none(),
+            ei: Secret::new(&fields[2]),
+            er: Secret::new(&fields[3]),
+            pi: none(),
+            pr: none(),
+        };
+        Self {
+            spi_i: spi(&fields[0]),
+            spi_r: spi(&fields[1]),
+            role,
+            protection: SkProtection::new(&suite, &keys, role).unwrap(),
+            rng: ChaCha20Rng::seed_from_u64(4242),
+        }
+    }
+
+    /// A message of its side.
+    pub fn message(&mut self, exchange: ExchangeType, response: bool, id: u32, inner: &[Payload]) -> Vec<u8> {
+        let mut flags = if response { Flags::RESPONSE.0 } else { 0 };
+        if self.role == Role::Initiator {
+            flags |= Flags::INITIATOR.0;
+        }
+        let builder = MessageBuilder::new(self.spi_i, self.spi_r, exchange, Flags(flags), id);
+        self.protection.seal(builder, inner, &mut self.rng).unwrap()
+    }
+}
