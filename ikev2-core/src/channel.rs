@@ -34,7 +34,10 @@ pub(crate) struct Channel {
     pub(crate) keys: SkKeys,
     /// The largest message that goes whole, where both sides do fragmentation (RFC 7383 §2.3).
     pub(crate) fragment_len: Option<usize>,
-    protection: SkProtection,
+    /// Keys in the form in which they work, which takes more room than the keys; made when there is a message.
+    protection: Option<SkProtection>,
+    /// The next IV while they are not: none is ever used twice under a key.
+    counter: Option<u64>,
     reassembly: Reassembly,
 }
 
@@ -49,7 +52,8 @@ impl Clone for Channel {
             text: self.text.clone(),
             keys: self.keys.duplicate(),
             fragment_len: self.fragment_len,
-            protection: self.protection.duplicate(),
+            counter: self.counter,
+            protection: self.protection.as_ref().map(SkProtection::duplicate),
             reassembly: self.reassembly.clone(),
         }
     }
@@ -74,9 +78,49 @@ impl Channel {
         text: String,
         keys: SkKeys,
     ) -> Result<Self, CryptoError> {
-        let protection = SkProtection::new(&suite, &keys, role)?;
+        let mut channel = Self::at_rest(spi_i, spi_r, role, suite, text, keys);
+        channel.awake()?;
+        Ok(channel)
+    }
+
+    /// The same before there is a message.
+    pub(crate) fn at_rest(
+        spi_i: IkeSpi,
+        spi_r: IkeSpi,
+        role: Role,
+        suite: IkeSuite,
+        text: String,
+        keys: SkKeys,
+    ) -> Self {
         let reassembly = Reassembly::default();
-        Ok(Self { spi_i, spi_r, role, suite, text, keys, fragment_len: None, protection, reassembly })
+        Self {
+            spi_i,
+            spi_r,
+            role,
+            suite,
+            text,
+            keys,
+            fragment_len: None,
+            protection: None,
+            counter: Some(0),
+            reassembly,
+        }
+    }
+
+    /// Back to that: nothing is under way.
+    pub(crate) fn rest(&mut self) {
+        if let Some(protection) = self.protection.take() {
+            self.counter = protection.counter();
+        }
+    }
+
+    fn awake(&mut self) -> Result<&mut SkProtection, CryptoError> {
+        if self.protection.is_none() {
+            let mut protection = SkProtection::new(&self.suite, &self.keys, self.role)?;
+            protection.resume(self.counter);
+            self.protection = Some(protection);
+        }
+        self.protection.as_mut().ok_or(CryptoError::Unsupported)
     }
 
     /// A protected message, as the datagrams it travels in.
@@ -92,11 +136,13 @@ impl Channel {
         let builder = || MessageBuilder::new(spi_i, spi_r, exchange, flags, message_id);
         let (first, chain) = emit_chain(inner);
         let chain = Zeroizing::new(chain);
-        let too_long = |limit: &usize| self.protection.sealed_len(chain.len()) > *limit;
-        let Some(limit) = self.fragment_len.filter(too_long) else {
-            return Ok(vec![self.protection.seal_chain(builder(), first, &chain, rng)?]);
+        let fragment_len = self.fragment_len;
+        let protection = self.awake()?;
+        let too_long = |limit: &usize| protection.sealed_len(chain.len()) > *limit;
+        let Some(limit) = fragment_len.filter(too_long) else {
+            return Ok(vec![protection.seal_chain(builder(), first, &chain, rng)?]);
         };
-        let room = self.protection.fragment_room(limit).ok_or(CryptoError::BufferLength { actual: limit })?;
+        let room = protection.fragment_room(limit).ok_or(CryptoError::BufferLength { actual: limit })?;
         let total = u16::try_from(chain.len().div_ceil(room)).unwrap_or(u16::MAX);
         if total > MAX_FRAGMENTS {
             return Err(CryptoError::BufferLength { actual: chain.len() });
@@ -104,7 +150,7 @@ impl Channel {
         let mut datagrams = Vec::with_capacity(usize::from(total));
         for (number, piece) in (1..=total).zip(chain.chunks(room)) {
             let first = if number == 1 { first } else { PayloadType::NONE };
-            datagrams.push(self.protection.seal_fragment(builder(), first, (number, total), piece, rng)?);
+            datagrams.push(protection.seal_fragment(builder(), first, (number, total), piece, rng)?);
         }
         Ok(datagrams)
     }
@@ -159,11 +205,13 @@ impl Channel {
     pub(crate) fn open<'d>(&mut self, header: &Header, data: &'d mut [u8]) -> Option<Inner<'d>> {
         let key = (header.flags.is_response(), header.message_id);
         let fragment = ipsec_wire::ike::MessageView::parse(data, &Limits::DEFAULT).ok()?.fragment().is_some();
+        self.awake().ok()?;
+        let Self { protection: Some(protection), reassembly, fragment_len, .. } = self else { return None };
         if !fragment {
-            let opened = self.protection.open(data).ok()?;
-            self.reassembly.forget(key);
+            let opened = protection.open(data).ok()?;
+            reassembly.forget(key);
             let octets = data.get(opened.plaintext.clone())?;
-            let front = data.get(..opened.plaintext.start.checked_sub(self.protection.iv_len())?)?;
+            let front = data.get(..opened.plaintext.start.checked_sub(protection.iv_len())?)?;
             return Some(Inner::Whole {
                 first: opened.first,
                 octets: Cow::Borrowed(octets),
@@ -172,16 +220,16 @@ impl Channel {
             });
         }
         // Not agreed on, not taken (RFC 7383 §2.3).
-        self.fragment_len?;
-        let opened = self.protection.open_fragment(data).ok()?;
+        (*fragment_len)?;
+        let opened = protection.open_fragment(data).ok()?;
         let octets = data.get(opened.plaintext.clone())?;
         // Fragment number and total stand behind the generic header.
-        let front_len = opened.plaintext.start.checked_sub(self.protection.iv_len() + 4)?;
+        let front_len = opened.plaintext.start.checked_sub(protection.iv_len() + 4)?;
         let front = match opened.number {
             1 => int_auth::unfragmented(data.get(..front_len)?)?,
             _ => Vec::new(),
         };
-        let whole = self.reassembly.add(key, (opened.number, opened.total), opened.first, octets, &front);
+        let whole = reassembly.add(key, (opened.number, opened.total), opened.first, octets, &front);
         Some(match whole {
             Some(mut whole) => Inner::Whole {
                 first: whole.first,

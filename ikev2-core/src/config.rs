@@ -76,6 +76,11 @@ pub struct EndpointConfig {
     /// Messages that would make a larger IP packet go in fragments, where the peer can (RFC 7383); `None`: never, and
     /// the peer is not told that we can.
     pub fragment_size: Option<usize>,
+    /// Tell whoever sends packets with an unknown SPI from an address without an IKE SA, by an unprotected INVALID_SPI
+    /// (RFC 7296 §1.5): see [`crate::Endpoint::unknown_child_spi`].
+    pub tell_strangers: bool,
+    /// At most one liveness check in this time because of hints that may be forged (RFC 7296 §2.21.4).
+    pub hint_interval: Duration,
     /// Whether IKE_INTERMEDIATE is taken as responder (RFC 9242), where the initiator asks for it.
     pub intermediate: bool,
     /// Octets of nonce to send: 16..=256, and at least half the PRF's key (RFC 7296 §2.10).
@@ -102,6 +107,8 @@ impl Default for EndpointConfig {
             limits: Limits::default(),
             // What every IPv6 link carries, and nearly every IPv4 path.
             fragment_size: Some(1280),
+            tell_strangers: false,
+            hint_interval: Duration::from_secs(30),
             intermediate: true,
             nonce_len: 32,
             trace: false,
@@ -168,6 +175,31 @@ pub enum Uniqueness {
     InitialContact,
     /// It goes.
     Replace,
+}
+
+/// What becomes of the IKE SAs of a connection that gets another configuration
+/// ([`crate::Endpoint::replace_connection`]).
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub enum Existing {
+    /// They stay, and go by the new configuration from now on: whatever is rekeyed or made is rekeyed or made by it. A
+    /// Child SA whose child (by its name) the new configuration does not have is deleted; others stay as they are until
+    /// they are rekeyed.
+    #[default]
+    Keep,
+    /// The same, and both sides authenticate anew under the new configuration, make before break. Where we have no
+    /// address to begin from, they are deleted.
+    Reauthenticate,
+    /// They are deleted.
+    Delete,
+}
+
+/// How often something may happen.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Rate {
+    /// On average.
+    pub per_second: u32,
+    /// At once, after a while without.
+    pub burst: u32,
 }
 
 /// When a Child SA is made.
@@ -262,6 +294,9 @@ pub struct ConnectionConfig {
     pub uniqueness: Uniqueness,
     /// The most Child SAs that the peer may make in one IKE SA; more are answered NO_ADDITIONAL_SAS.
     pub max_children: usize,
+    /// How often the peer may ask for CREATE_CHILD_SA, in a second and at once; what is more is answered
+    /// TEMPORARY_FAILURE, which has it come again later (RFC 7296 §2.25).
+    pub create_child_rate: Rate,
 }
 
 impl ConnectionConfig {
@@ -293,6 +328,7 @@ impl ConnectionConfig {
             window: 1,
             uniqueness: Uniqueness::default(),
             max_children: 64,
+            create_child_rate: Rate { per_second: 8, burst: 128 },
         }
     }
 
@@ -379,6 +415,9 @@ pub struct ChildConfig {
     pub jitter_percent: u8,
     /// Replay window of the inbound SA, in packets.
     pub replay_window: u32,
+    /// Whether fragments that are not the first may travel in it too, where the peer agrees
+    /// (NON_FIRST_FRAGMENTS_ALSO, RFC 7296 §1.3.1).
+    pub non_first_fragments: bool,
     /// How outer headers are made.
     pub header: HeaderPolicy,
     /// The policy this child serves.
@@ -425,6 +464,7 @@ impl ChildConfig {
             lifetimes,
             jitter_percent: 10,
             replay_window: 1024,
+            non_first_fragments: false,
             header: HeaderPolicy::default(),
             policy: None,
             startup: Startup::default(),

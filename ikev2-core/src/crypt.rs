@@ -328,6 +328,16 @@ impl SkProtection {
         Ok(start..start + payloads_len)
     }
 
+    /// The next IV where it is a counter, for [`SkProtection::resume`].
+    pub(crate) const fn counter(&self) -> Option<u64> {
+        self.counter
+    }
+
+    /// Goes on where one of the same keys has stopped.
+    pub(crate) const fn resume(&mut self, counter: Option<u64>) {
+        self.counter = counter;
+    }
+
     /// Octets of IV that stand before the ciphertext.
     pub(crate) fn iv_len(&self) -> usize {
         self.lengths.iv

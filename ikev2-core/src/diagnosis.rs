@@ -1,6 +1,7 @@
 //! Failures that explain themselves: what we wanted against what the peer did.
 
 use alloc::boxed::Box;
+use alloc::string::String;
 use alloc::vec::Vec;
 use core::fmt;
 
@@ -13,6 +14,8 @@ use ipsec_wire::ike::{EncrId, IntegId, KeId, NotifyType, PrfId, ProtocolId, SnId
 pub enum Diagnosis {
     /// No proposal that both accept.
     NoProposal(NoProposal),
+    /// The same for each of several connections that fit the addresses, by their names.
+    NoConnection(Vec<(String, NoProposal)>),
     /// No traffic selectors that both accept.
     Selectors {
         /// What we would have allowed.
@@ -44,7 +47,7 @@ impl Diagnosis {
     #[must_use]
     pub const fn notify(&self) -> NotifyType {
         match self {
-            Self::NoProposal(_) => NotifyType::NO_PROPOSAL_CHOSEN,
+            Self::NoProposal(_) | Self::NoConnection(_) => NotifyType::NO_PROPOSAL_CHOSEN,
             Self::Selectors { .. } => NotifyType::TS_UNACCEPTABLE,
         }
     }
@@ -60,6 +63,13 @@ impl fmt::Display for Diagnosis {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::NoProposal(none) => none.fmt(f),
+            Self::NoConnection(refusals) => {
+                for (index, (name, none)) in refusals.iter().enumerate() {
+                    let between = if index > 0 { ". " } else { "" };
+                    write!(f, "{between}{name}: {none}")?;
+                }
+                Ok(())
+            }
             Self::Selectors { ours, theirs } => {
                 write!(f, "no common traffic selectors: we allow {ours}, the peer asks for {theirs}")
             }

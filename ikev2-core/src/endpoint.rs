@@ -14,15 +14,14 @@ use ipsec_wire::ike::{ExchangeType, Header, MessageView};
 use ipsec_wire::{IkeSpi, Spi};
 use rand_core::CryptoRng;
 
-use crate::config::{
-    ChildConfig, ConnectionConfig, ConnectionId, EndpointConfig, Executor, PeerIdentity, Uniqueness,
-};
+use crate::config::{ConnectionConfig, ConnectionId, EndpointConfig, Executor, PeerIdentity, Uniqueness};
 use crate::context::{Cx, Effect, Ids, SpiPool};
 use crate::error::ApiMisuse;
 use crate::event::{CloseReason, Event};
 use crate::exchange::child::Ending;
 use crate::exchange::rekey_ike::REDUNDANT_GRACE;
 use crate::exchange::task::Task;
+use crate::hints;
 use crate::ike_sa::{Common, Connection, IkeSa, Incoming, Queued, TimerKind};
 use crate::io::{Discarded, IkeHandle, Input, Output};
 use crate::job::{Answer, OpId, Request, UnknownOp};
@@ -46,7 +45,7 @@ pub struct Endpoint {
     pub(crate) provider: CryptoProvider,
     pub(crate) rng: Box<dyn CryptoRng + Send>,
     pub(crate) connections: BTreeMap<ConnectionId, Arc<Connection>>,
-    pub(crate) sas: BTreeMap<IkeHandle, IkeSa>,
+    pub(crate) sas: BTreeMap<IkeHandle, Box<IkeSa>>,
     /// By the SPI of our choice.
     pub(crate) by_spi: BTreeMap<IkeSpi, IkeHandle>,
     pub(crate) responder: Responder,
@@ -121,7 +120,7 @@ impl Endpoint {
                 .sas
                 .iter()
                 .map(|(handle, sa)| {
-                    (*handle, IkeSa { common: sa.common.duplicate(), state: sa.state.clone() })
+                    (*handle, Box::new(IkeSa { common: sa.common.duplicate(), state: sa.state.clone() }))
                 })
                 .collect(),
             by_spi: self.by_spi.clone(),
@@ -144,36 +143,11 @@ impl Endpoint {
     /// [`ApiMisuse::NoSuite`] when the provider lacks an algorithm that the connection names, it names none, or a child
     /// mixes ESP and AH.
     pub fn add_connection(&mut self, config: ConnectionConfig) -> Result<ConnectionId, ApiMisuse> {
-        let no_child_suite = !config.children.iter().all(ChildConfig::is_consistent);
-        if config.suites.is_empty() || no_child_suite || config.supported_by(&self.provider).is_err() {
-            return Err(ApiMisuse::NoSuite);
-        }
         let id = ConnectionId(self.connections.keys().next_back().map_or(0, |last| last.0.saturating_add(1)));
-        let children = config.children.iter().cloned().map(Arc::new).collect();
-        let connection = Connection { id, config, children };
+        let connection = self.shared(id, config)?;
         self.upkeep.add(&connection);
-        self.connections.insert(id, Arc::new(connection));
+        self.connections.insert(id, connection);
         Ok(id)
-    }
-
-    /// Removes a connection and asks the peers of its IKE SAs to delete them.
-    ///
-    /// # Errors
-    /// [`ApiMisuse::UnknownConnection`].
-    pub fn remove_connection(&mut self, now: Instant, id: ConnectionId) -> Result<(), ApiMisuse> {
-        self.connections.remove(&id).ok_or(ApiMisuse::UnknownConnection)?;
-        self.upkeep.remove(id);
-        let handles: Vec<IkeHandle> = self
-            .sas
-            .iter()
-            .filter(|(_, sa)| sa.common.connection.id == id)
-            .map(|(handle, _)| *handle)
-            .collect();
-        for handle in handles {
-            // One that is not established yet is forgotten by itself.
-            let _ = self.delete_ike(now, handle);
-        }
-        Ok(())
     }
 
     /// Starts an IKE SA. `first_child` is an index into the connection's children; `packet` is the packet that asked
@@ -215,7 +189,7 @@ impl Endpoint {
         let mut cx = cx(self, now, &mut jobs, &mut effects);
         let state = InitSent::start(&mut cx, &common, first_child, packet, initial_contact)
             .ok_or(ApiMisuse::NoSuite)?;
-        self.insert(IkeSa { common, state: State::InitSent(Box::new(state)) });
+        self.insert(Box::new(IkeSa { common, state: State::InitSent(Box::new(state)) }));
         self.settle(now, handle, jobs, effects);
         Ok(handle)
     }
@@ -286,7 +260,7 @@ impl Endpoint {
 
     /// Tells that the peer sent an authentic packet on a Child SA: a sign of life like any message (RFC 7296 §2.4).
     pub fn peer_alive(&mut self, now: Instant, handle: IkeHandle) {
-        if let Some(IkeSa { state: State::Established(state), .. }) = self.sas.get_mut(&handle) {
+        if let Some(State::Established(state)) = self.sas.get_mut(&handle).map(|sa| &mut sa.state) {
             state.last_heard = state.last_heard.max(now);
         }
     }
@@ -317,7 +291,7 @@ impl Endpoint {
 
     /// Every IKE SA there is, in the order of their handles.
     pub fn ike_sas(&self) -> impl Iterator<Item = IkeSaInfo> + '_ {
-        self.sas.values().filter_map(IkeSaInfo::of)
+        self.sas.values().filter_map(|sa| IkeSaInfo::of(sa))
     }
 
     /// Takes one input. Afterwards [`Endpoint::poll_output`] is to be called until it says [`Output::Timeout`].
@@ -365,8 +339,10 @@ impl Endpoint {
             }
             return Err(Discarded::Version(header.version >> 4));
         }
-        let protected = match MessageView::parse(data, &self.config.limits) {
-            Ok(view) => view.encrypted().is_some() || view.fragment().is_some(),
+        let (protected, class) = match MessageView::parse(data, &self.config.limits) {
+            Ok(view) => {
+                (view.encrypted().is_some() || view.fragment().is_some(), hints::class(&view, &header))
+            }
             Err(error) => return Err(Discarded::Malformed(error)),
         };
         let init = header.exchange_type == ExchangeType::IKE_SA_INIT;
@@ -378,9 +354,12 @@ impl Endpoint {
             return self.handle_init_request(now, path, &header, data);
         }
         let Some(&handle) = self.by_spi.get(&local_spi) else {
-            let class = if header.flags.is_response() { Class::OtherResponse } else { Class::OtherRequest };
             if reaction(Standing::Unknown, class) == Reaction::ReplyInvalidSpi {
                 self.reply_invalid_spi(now, &path, &header);
+            }
+            // INVALID_SPI has no SPIs to go by, only the address.
+            if class == Class::LostState && !header.flags.is_response() && self.hint(now, path.remote.ip()) {
+                return Err(Discarded::Hint);
             }
             return Err(Discarded::UnknownSpi);
         };
@@ -390,13 +369,14 @@ impl Endpoint {
             _ => Standing::Established,
         };
         if !protected {
-            let class = match (init, header.flags.is_response()) {
-                (true, true) => Class::InitResponse,
-                (_, true) => Class::OtherResponse,
-                (_, false) => Class::OtherRequest,
-            };
-            if reaction(standing, class) != Reaction::ToInitiator {
-                return Err(Discarded::Unexpected);
+            let class = if init { Class::InitResponse } else { class };
+            match reaction(standing, class) {
+                Reaction::ToInitiator => {}
+                Reaction::CheckLiveness => {
+                    self.hint_about(now, handle);
+                    return Err(Discarded::Hint);
+                }
+                _ => return Err(Discarded::Unexpected),
             }
         }
         let incoming = Incoming { path, header, data };
@@ -420,11 +400,16 @@ impl Endpoint {
             return output;
         }
         while let Some(&handle) = self.ready.front() {
-            let queued = self.sas.get_mut(&handle).and_then(|sa| sa.common.out.pop_front());
+            let mut sa = self.sas.get_mut(&handle);
+            let queued = sa.as_mut().and_then(|sa| sa.common.out.pop_front());
             match queued {
                 Some(Queued::Transmit { path, data }) => return Output::Transmit { path, data, ecn: 0 },
                 Some(Queued::Event(event)) => return Output::Event(handle, event),
                 None => {
+                    // Room for what comes now and then is not kept.
+                    if let Some(sa) = sa {
+                        sa.common.out = VecDeque::new();
+                    }
                     self.ready.pop_front();
                     self.is_ready.remove(&handle);
                     self.reap(handle);
@@ -491,7 +476,7 @@ impl Endpoint {
         }
     }
 
-    pub(crate) fn insert(&mut self, sa: IkeSa) {
+    pub(crate) fn insert(&mut self, sa: Box<IkeSa>) {
         self.by_spi.insert(sa.common.local_spi(), sa.common.handle);
         self.sas.insert(sa.common.handle, sa);
     }
@@ -550,7 +535,7 @@ impl Endpoint {
         match effect {
             Effect::Spawn(sa) => {
                 let handle = sa.common.handle;
-                self.insert(*sa);
+                self.insert(sa);
                 self.with(now, handle, |sa, cx| {
                     if let State::Established(state) = &mut sa.state {
                         state.pump(cx, &mut sa.common);

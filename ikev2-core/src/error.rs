@@ -1,7 +1,7 @@
 //! Errors by class, and the one place that says what each means to the peer and to the SA.
 
 use alloc::boxed::Box;
-use alloc::string::String;
+use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
 use ipsec_crypto::CryptoError;
@@ -11,6 +11,7 @@ use thiserror::Error;
 
 use crate::diagnosis::Diagnosis;
 use crate::identity::Identity;
+use crate::negotiate::connection::Rejected;
 
 /// Why something did not come about. Every class explains itself: what did not match, ours against theirs.
 #[derive(Clone, Debug, Error)]
@@ -83,6 +84,16 @@ pub enum AuthFailure {
         ours: String,
         /// Who the peer says it is.
         theirs: Identity,
+    },
+    /// Several connections could have been meant, and none is.
+    #[error("no connection fits the peer {theirs}, who asks for us as {ours}: {}", .rejected.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "))]
+    NoConnection {
+        /// Who the peer wants us to be.
+        ours: String,
+        /// Who the peer says it is.
+        theirs: Identity,
+        /// Connection by connection, why not.
+        rejected: Vec<Rejected>,
     },
     /// The peer proves itself by another method than the connection's.
     #[error("the peer {theirs} authenticates by {method}, where a shared key is configured")]

@@ -57,6 +57,12 @@ pub enum Event {
         /// Why.
         error: Box<Error>,
     },
+    /// The peer says that packets of this Child SA of ours reach it and that it does not have it (INVALID_SPI, RFC 7296
+    /// §1.5). Nothing has changed: it may be a packet that was late, or the SA may have to be made anew.
+    PeerLacksChild {
+        /// SPI of packets from us.
+        outbound: Spi,
+    },
     /// The peer is reached at another address from now on; packets of this Child SA as well.
     ChildMoved(SaUpdate),
     /// An SPI from the pool was not needed after all.
@@ -122,6 +128,9 @@ pub struct ChildInstall {
     pub outbound_use: OutboundUse,
     /// The algorithms, as a proposal string.
     pub suite: String,
+    /// Whether more of the offered selectors could have come about in another Child SA: the responder says so
+    /// (ADDITIONAL_TS_POSSIBLE, RFC 7296 §2.9).
+    pub additional_ts: bool,
 }
 
 /// Why an SA is gone.

@@ -22,6 +22,7 @@ use crate::keylog;
 use crate::natd::NatStatus;
 use crate::path::Path;
 use crate::state::State;
+use crate::table::Table;
 use crate::trace;
 
 /// A configured connection with its number. Shared, so that a change of configuration leaves running SAs alone.
@@ -299,4 +300,4 @@ pub(crate) fn fail(common: &mut Common, error: Error) -> State {
 }
 
 /// A child of an established IKE SA and both its SPIs.
-pub(crate) type ChildTable = BTreeMap<Spi, crate::exchange::child::ChildSa>;
+pub(crate) type ChildTable = Table<Spi, crate::exchange::child::ChildSa>;

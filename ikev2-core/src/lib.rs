@@ -21,6 +21,7 @@ mod endpoint;
 pub mod error;
 pub mod event;
 pub mod exchange;
+mod hints;
 pub mod identity;
 mod ike_sa;
 pub mod io;
@@ -32,9 +33,11 @@ pub mod negotiate;
 pub mod path;
 pub mod query;
 mod reauth;
+mod reconfigure;
 mod responder;
 pub mod sketch;
 mod state;
+mod table;
 #[cfg(test)]
 mod testdata;
 pub mod timer;
@@ -44,7 +47,7 @@ mod upkeep;
 
 pub use config::{
     ChildConfig, ConnectionConfig, ConnectionId, CookiePolicy, Credentials, EndpointConfig, Executor,
-    IkeLifetime, IntermediateUse, PeerIdentity, Ports, SpiSource, Startup, Uniqueness,
+    Existing, IkeLifetime, IntermediateUse, PeerIdentity, Ports, Rate, SpiSource, Startup, Uniqueness,
 };
 pub use endpoint::Endpoint;
 pub use error::{ApiMisuse, Error};

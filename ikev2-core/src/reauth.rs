@@ -76,7 +76,7 @@ impl Endpoint {
             .first()
             .and_then(|first| connection.children.iter().position(|child| Arc::ptr_eq(child, first)));
         let new = self.connect(now, connection.id, first, None)?;
-        if let Some(IkeSa { state: State::InitSent(state), .. }) = self.sas.get_mut(&new) {
+        if let Some(State::InitSent(state)) = self.sas.get_mut(&new).map(|sa| &mut sa.state) {
             state.replaces = Some(handle);
         }
         Ok(new)
@@ -116,11 +116,12 @@ impl Endpoint {
 
     /// The new IKE SA stands: it makes the other children too, then the old one goes.
     pub(crate) fn renewed(&mut self, now: Instant, old: IkeHandle, new: IkeHandle) {
-        let Some(IkeSa { state: State::Established(state), .. }) = self.sas.get(&old) else { return };
+        let Some(State::Established(state)) = self.sas.get(&old).map(|sa| &sa.state) else { return };
         let kinds = state.kinds();
         self.with(now, new, |sa, cx| {
             let State::Established(state) = &mut sa.state else { return };
-            let missing = kinds.into_iter().filter(|kind| !state.has(kind)).collect::<Vec<_>>();
+            let missing =
+                kinds.into_iter().filter(|kind| !state.has(kind, &sa.common.connection)).collect::<Vec<_>>();
             state.tasks.extend(missing.into_iter().map(|config| Task::CreateChild {
                 config,
                 flow: None,

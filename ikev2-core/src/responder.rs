@@ -2,7 +2,6 @@
 
 use alloc::boxed::Box;
 use alloc::collections::{BTreeMap, BTreeSet, VecDeque};
-use alloc::sync::Arc;
 use alloc::vec;
 use alloc::vec::Vec;
 use core::net::IpAddr;
@@ -25,13 +24,17 @@ use crate::event::{CloseReason, Event};
 use crate::ike_sa::{Common, Connection, IkeSa, TimerKind, marked};
 use crate::io::{Discarded, IkeHandle, Output};
 use crate::job::{KeyExchangeJob, Request};
-use crate::negotiate::proposal::{Chosen, choose};
+use crate::negotiate::connection::{Contenders, Unfit};
+use crate::negotiate::proposal::{Chosen, allows, choose};
 use crate::path::Path;
 use crate::state::State;
 use crate::state::init_received::{Both, InitReceived};
 use crate::state::init_sent::detect_nat;
 use crate::trace;
 use crate::unprotected::{Class, Reaction, Standing, reaction};
+
+/// The most connections whose reasons against an offer are told.
+const MAX_REFUSALS: usize = 8;
 
 /// A keyed digest of a whole IKE_SA_INIT request: how a retransmission is recognised (RFC 7296 §2.1).
 type InitDigest = [u8; 32];
@@ -44,7 +47,9 @@ pub(crate) struct Responder {
     pub(crate) digests: BTreeMap<IkeHandle, InitDigest>,
     pub(crate) half_open: BTreeMap<IkeHandle, IpAddr>,
     per_source: BTreeMap<IpAddr, BTreeSet<IkeHandle>>,
-    bucket: TokenBucket,
+    pub(crate) bucket: TokenBucket,
+    /// For looking through all IKE SAs because of a hint.
+    pub(crate) searches: TokenBucket,
 }
 
 impl Responder {
@@ -57,6 +62,7 @@ impl Responder {
             half_open: self.half_open.clone(),
             per_source: self.per_source.clone(),
             bucket: self.bucket,
+            searches: self.searches,
         }
     }
 
@@ -72,6 +78,7 @@ impl Responder {
             half_open: BTreeMap::new(),
             per_source: BTreeMap::new(),
             bucket: TokenBucket::new(now),
+            searches: TokenBucket::new(now),
         }
     }
 
@@ -190,9 +197,9 @@ impl Endpoint {
         if self.responder.full(&self.config, path.remote.ip()) {
             return Err(Discarded::HalfOpenLimit);
         }
-        let candidates: Vec<Arc<Connection>> =
-            self.connections.values().filter(|connection| connection.config.fits(&path)).cloned().collect();
-        let (chosen, candidates) = self.choose_connection(now, &path, header, &request, candidates)?;
+        let mut contenders = Contenders::new(self.connections.values().cloned());
+        contenders.narrow(Unfit::Addresses, |connection| connection.config.fits(&path));
+        let (chosen, contenders) = self.choose_connection(now, &path, header, &request, contenders)?;
         let method = request.ke.0;
         if chosen.ke != Some(method) {
             let wanted = chosen.ke.unwrap_or(KeId::NONE).value().to_be_bytes().to_vec();
@@ -202,7 +209,7 @@ impl Endpoint {
         let spi_r = self.fresh_spi();
         let handle = self.ids.handle();
         let nat = detect_nat(&view, header.initiator_spi, header.responder_spi, &path).unwrap_or_default();
-        let connection = candidates.first().cloned().ok_or(Discarded::NoConnection)?;
+        let connection = contenders.fit.first().cloned().ok_or(Discarded::NoConnection)?;
         let mut common = Common {
             handle,
             role: Role::Responder,
@@ -228,9 +235,9 @@ impl Endpoint {
         let mut cx = crate::endpoint::cx(self, now, &mut jobs, &mut effects);
         common.trace_received(&cx, header, || trace::names(view.payloads(), false));
         let op = cx.job(Request::KeyExchange(KeyExchangeJob::Respond { method, peer }));
-        let state = InitReceived::new(data.to_vec(), ni, chosen, candidates, both, op);
+        let state = InitReceived::new(data.to_vec(), ni, chosen, contenders, both, op);
         self.responder.enter(handle, digest, path.remote.ip());
-        self.insert(IkeSa { common, state: State::InitReceived(Box::new(state)) });
+        self.insert(Box::new(IkeSa { common, state: State::InitReceived(Box::new(state)) }));
         self.settle(now, handle, jobs, effects);
         Ok(())
     }
@@ -271,31 +278,41 @@ impl Endpoint {
         Err(if sent.is_some() { Discarded::BadCookie } else { Discarded::CookieAsked })
     }
 
-    /// The first connection that accepts the proposals, and all that fit the addresses: identities decide later.
+    /// What the first connection that accepts a proposal chooses, and all that allow the same: the rest decides later.
     fn choose_connection(
         &mut self,
         now: Instant,
         path: &Path,
         header: &Header,
         request: &InitRequest<'_>,
-        candidates: Vec<Arc<Connection>>,
-    ) -> Result<(Chosen, Vec<Arc<Connection>>), Discarded> {
-        let mut refusal = None;
-        for (index, connection) in candidates.iter().enumerate() {
+        mut contenders: Contenders,
+    ) -> Result<(Chosen, Contenders), Discarded> {
+        let preferred = Some(request.ke.0);
+        let mut refusals = Vec::new();
+        for connection in &contenders.fit {
             let suites = &connection.config.suites;
-            let preferred = Some(request.ke.0);
             match choose(suites, request.sa, ProtocolId::IKE, 0, &self.provider, preferred, true) {
                 Ok(chosen) => {
-                    let rest = candidates.get(index..).unwrap_or_default().to_vec();
-                    return Ok((chosen, rest));
+                    let same = |it: &Connection| allows(&it.config.suites, &chosen, &self.provider);
+                    contenders.narrow(Unfit::Proposals, same);
+                    return Ok((chosen, contenders));
                 }
-                Err(why) => refusal = refusal.or(Some(why)),
+                Err(why) if refusals.len() < MAX_REFUSALS => {
+                    refusals.push((connection.config.name.clone(), *why));
+                }
+                Err(_) => {}
             }
         }
-        let Some(why) = refusal else { return Err(Discarded::NoConnection) };
-        if self.reply(now, path, header, NotifyType::NO_PROPOSAL_CHOSEN, Vec::new()) {
+        let diagnosis = match refusals.len() {
+            0 => return Err(Discarded::NoConnection),
+            1 => refusals.pop().map(|(_, why)| Diagnosis::NoProposal(why)),
+            _ => Some(Diagnosis::NoConnection(refusals)),
+        };
+        if let Some(diagnosis) = diagnosis
+            && self.reply(now, path, header, NotifyType::NO_PROPOSAL_CHOSEN, Vec::new())
+        {
             let handle = self.ids.handle();
-            let error = Error::PeerIncompatible(Box::new(Diagnosis::NoProposal(*why)));
+            let error = Error::PeerIncompatible(Box::new(diagnosis));
             let reason = CloseReason::Failed(Box::new(error));
             self.loose.push_back(Output::Event(handle, Event::IkeClosed { reason }));
         }

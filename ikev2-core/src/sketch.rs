@@ -20,6 +20,7 @@ use crate::exchange::window::{Datagrams, RequestWindow, Sent};
 use crate::ike_sa::{Common, IkeSa};
 use crate::io::IkeHandle;
 use crate::job::OpId;
+use crate::negotiate::connection::Contenders;
 use crate::path::{Path, Transport};
 use crate::reauth::Renewal;
 use crate::state::State;
@@ -205,6 +206,7 @@ impl Pen<'_> {
     fn retransmission(&mut self, retransmission: &Retransmission) {
         self.maybe_time(retransmission.due());
         self.number(retransmission.sent_again());
+        self.flag(retransmission.granted());
     }
 
     fn ike_sa(&mut self, sa: &IkeSa) {
@@ -371,16 +373,18 @@ impl Pen<'_> {
     }
 
     fn init_received(&mut self, state: &InitReceived) {
-        let InitReceived { request, ni: _, chosen, candidates, both, progress } = state;
+        let InitReceived { request, ni: _, contenders, both, progress } = state;
         let Both { fragmentation, intermediate } = both;
         self.sketch.message(request);
-        self.number(chosen.number);
-        self.count(candidates.len());
+        let Contenders { fit, rejected } = contenders;
+        self.count(fit.len());
+        self.count(rejected.len());
         self.flag(*fragmentation);
         self.flag(*intermediate);
         match progress {
-            init_received::Progress::Responding(op) => {
+            init_received::Progress::Responding(op, chosen) => {
                 self.number(0u64);
+                self.number(chosen.number);
                 self.op(*op);
             }
             init_received::Progress::Answered(answered) => {
@@ -413,11 +417,11 @@ impl Pen<'_> {
         self.number(*next);
         self.number(*size);
         self.count(ahead.len());
-        for id in ahead {
+        for id in ahead.keys() {
             self.number(*id);
         }
         self.count(busy.len());
-        for id in busy {
+        for id in busy.keys() {
             self.number(*id);
         }
         self.count(answers.len());
@@ -442,6 +446,7 @@ impl Pen<'_> {
             peer_ike_rekey,
             undecided,
             last_heard,
+            rates: _,
             renewal,
             retires,
         } = state;
@@ -534,7 +539,7 @@ impl Pen<'_> {
             self.sketch.nonce(nr);
         }
         self.flag(unheard.is_some());
-        if let Some(Unheard { request, until }) = unheard {
+        if let Some(Unheard { request, until, at_most: _ }) = unheard {
             self.number(*request);
             self.time(*until);
         }
@@ -567,6 +572,10 @@ impl Pen<'_> {
             }
             Task::DeleteIke => self.number(6u64),
             Task::Liveness => self.number(7u64),
+            Task::TellInvalidSpi(spi) => {
+                self.number(8u64);
+                self.number(spi.0);
+            }
         }
     }
 
@@ -587,6 +596,7 @@ impl Pen<'_> {
             Purpose::TellDeleted => self.number(4u64),
             Purpose::DeleteIke => self.number(5u64),
             Purpose::Liveness => self.number(6u64),
+            Purpose::TellInvalidSpi => self.number(7u64),
         }
     }
 

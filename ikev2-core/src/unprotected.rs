@@ -16,6 +16,8 @@ pub(crate) enum Class {
     OtherRequest,
     /// Anything else that is an answer.
     OtherResponse,
+    /// INVALID_IKE_SPI to a message of ours, or INVALID_SPI about our packets, outside of any IKE SA (§1.5, §2.21.4).
+    LostState,
 }
 
 /// What stands behind the SPI that the message carries.
@@ -44,6 +46,8 @@ pub(crate) enum Reaction {
     SetUp,
     /// The same answer again, octet by octet.
     AnswerAgain,
+    /// A liveness check of the IKE SA that it may be about, not too often. No SA changes by the message itself.
+    CheckLiveness,
     /// To the initiator's state, which takes it as a hint or follows it as one candidate among several.
     ToInitiator,
 }
@@ -54,7 +58,8 @@ pub(crate) const fn reaction(standing: Standing, class: Class) -> Reaction {
         (Standing::Unknown, Class::HigherVersion) => Reaction::ReplyInvalidVersion,
         (Standing::Unknown, Class::InitRequest) => Reaction::SetUp,
         (Standing::Unknown, Class::OtherRequest) => Reaction::ReplyInvalidSpi,
-        (Standing::Unknown, Class::InitResponse | Class::OtherResponse) => Reaction::Drop,
+        (Standing::Unknown, Class::InitResponse | Class::OtherResponse | Class::LostState) => Reaction::Drop,
+        (Standing::Established, Class::LostState) => Reaction::CheckLiveness,
         (Standing::Initiating, Class::InitResponse) => Reaction::ToInitiator,
         (Standing::HalfOpen, Class::InitRequest) => Reaction::AnswerAgain,
         (Standing::Initiating | Standing::HalfOpen | Standing::Established, _) => Reaction::Drop,
@@ -76,13 +81,17 @@ mod tests {
         ] {
             assert_eq!(reaction(Standing::Established, class), Reaction::Drop);
         }
+        assert_eq!(reaction(Standing::Established, Class::LostState), Reaction::CheckLiveness);
     }
 
     #[test]
     fn answers_are_never_answered() {
         for standing in [Standing::Unknown, Standing::Initiating, Standing::HalfOpen, Standing::Established] {
-            for class in [Class::InitResponse, Class::OtherResponse] {
-                assert!(matches!(reaction(standing, class), Reaction::Drop | Reaction::ToInitiator));
+            for class in [Class::InitResponse, Class::OtherResponse, Class::LostState] {
+                assert!(matches!(
+                    reaction(standing, class),
+                    Reaction::Drop | Reaction::ToInitiator | Reaction::CheckLiveness
+                ));
             }
         }
     }

@@ -11,7 +11,7 @@ use crate::config::{ChildConfig, ConnectionId, Startup};
 use crate::endpoint::Endpoint;
 use crate::event::CloseReason;
 use crate::exchange::task::Task;
-use crate::ike_sa::{Connection, IkeSa};
+use crate::ike_sa::Connection;
 use crate::io::IkeHandle;
 use crate::state::State;
 use crate::state::established::Phase;
@@ -126,9 +126,8 @@ impl Endpoint {
 
     fn keep_up(&mut self, now: Instant, id: ConnectionId) {
         let Some(connection) = self.connections.get(&id).cloned() else { return };
-        let of_it = |sa: &&IkeSa| sa.common.connection.id == id;
         let (mut connecting, mut established) = (false, None);
-        for sa in self.sas.values().filter(of_it) {
+        for sa in self.sas.values().filter(|sa| sa.common.connection.id == id) {
             match &sa.state {
                 // One that may turn out to be redundant has no children yet, and the one that it may replace has.
                 State::Established(state) if state.phase == Phase::Open && state.undecided.is_none() => {
@@ -161,11 +160,11 @@ impl Endpoint {
     }
 
     fn keep_children(&mut self, now: Instant, handle: IkeHandle, connection: &Connection) {
-        let Some(IkeSa { state: State::Established(state), .. }) = self.sas.get(&handle) else { return };
+        let Some(State::Established(state)) = self.sas.get(&handle).map(|sa| &sa.state) else { return };
         let Some(kept) = self.upkeep.kept.get_mut(&connection.id) else { return };
         let kept_children = connection.children.iter().filter(|child| child.startup == Startup::Keep);
         let missing: Vec<Arc<ChildConfig>> =
-            kept_children.filter(|child| !state.has(child)).cloned().collect();
+            kept_children.filter(|child| !state.has(child, connection)).cloned().collect();
         if missing.is_empty() {
             kept.child_failures = 0;
             return;

@@ -327,6 +327,39 @@ fn a_silent_peer_is_given_up_with_its_child() {
 }
 
 #[test]
+fn who_wakes_up_late_asks_once_more_before_giving_up() {
+    // Both slept in the middle of a request, for longer than all its repetitions together.
+    for awake in [1, 20, 60, 150, 200] {
+        let mut pair = Pair::new(Options::default());
+        pair.connect(Side::A);
+        pair.run();
+        let before = pair.only_child(Side::A);
+        pair.check_liveness(Side::A);
+        pair.drop_next(Side::A, usize::MAX);
+        pair.run();
+        for _ in 0..awake {
+            pair.advance_one(Side::A, Duration::from_secs(1));
+        }
+        pair.drop_next(Side::A, 0);
+        pair.advance_one(Side::A, Duration::from_secs(3000));
+        pair.run();
+        assert_eq!(pair.only_child(Side::A), before, "{awake}");
+        pair.advance(Duration::from_secs(5));
+        assert_eq!(pair.endpoint(Side::A).ike_sas().count(), 1);
+    }
+    // A peer that is gone is still found out.
+    let mut pair = Pair::new(Options::default());
+    pair.connect(Side::A);
+    pair.run();
+    pair.check_liveness(Side::A);
+    pair.drop_next(Side::A, usize::MAX);
+    pair.run();
+    pair.advance_one(Side::A, Duration::from_secs(3000));
+    pair.advance(Duration::from_secs(600));
+    assert_eq!(pair.endpoint(Side::A).ike_sas().count(), 0);
+}
+
+#[test]
 fn a_child_is_replaced_at_its_soft_and_closed_at_its_hard_lifetime() {
     let mut pair = Pair::new(Options { lifetime_a: (Some(100), Some(300)), ..Options::default() });
     pair.connect(Side::A);

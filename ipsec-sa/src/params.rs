@@ -249,6 +249,9 @@ pub struct SaParams {
     pub header: HeaderPolicy,
     /// Whether the peer takes TFC padding (it did not send ESP_TFC_PADDING_NOT_SUPPORTED).
     pub tfc: bool,
+    /// Whether fragments that are not the first may travel in this SA as well: both sides have said so
+    /// (NON_FIRST_FRAGMENTS_ALSO, RFC 7296 §1.3.1; RFC 4301 §7).
+    pub non_first_fragments: bool,
     /// AGGFRAG (RFC 9347) in this direction, where negotiated.
     pub aggfrag: bool,
     /// IPComp in this SA, where negotiated.
@@ -293,6 +296,7 @@ impl SaParams {
             remote_selectors: Vec::new(),
             outer,
             header: HeaderPolicy::default(),
+            non_first_fragments: false,
             tfc: true,
             aggfrag: false,
             ipcomp: None,

@@ -56,6 +56,8 @@ pub(crate) struct Unheard {
     pub(crate) request: u32,
     /// From then on it counts as heard: the peer would have asked for it again.
     pub(crate) until: Instant,
+    /// However often it is asked for, and be it by somebody who replays the request: the peer has given up by then.
+    pub(crate) at_most: Instant,
 }
 
 /// What is being done to a Child SA.
@@ -129,10 +131,14 @@ impl ChildOffer {
         [Payload::TsI(ts(&self.local)), Payload::TsR(ts(&self.remote))]
     }
 
-    /// What is said beside the proposals: the mode, where it is not the tunnel (RFC 7296 §1.3.1).
-    pub(crate) fn notifies(&self) -> Option<Payload> {
-        (self.config.mode == Mode::Transport)
-            .then(|| Payload::Notify(Notify::new(NotifyType::USE_TRANSPORT_MODE, Vec::new())))
+    /// What is said beside the proposals: the mode, where it is not the tunnel, and whether later fragments are to
+    /// travel in the SA too (RFC 7296 §1.3.1).
+    pub(crate) fn notifies(&self) -> impl Iterator<Item = Payload> {
+        let transport = self.config.mode == Mode::Transport;
+        transport
+            .then(|| notify(NotifyType::USE_TRANSPORT_MODE))
+            .into_iter()
+            .chain(self.config.non_first_fragments.then(|| notify(NotifyType::NON_FIRST_FRAGMENTS_ALSO)))
     }
 }
 
@@ -175,6 +181,8 @@ pub(crate) struct ChildPayloads<'a> {
     pub(crate) tsr: Option<TsView<'a>>,
     pub(crate) transport: bool,
     pub(crate) no_tfc: bool,
+    pub(crate) fragments: bool,
+    pub(crate) additional_ts: bool,
 }
 
 impl<'a> ChildPayloads<'a> {
@@ -190,6 +198,8 @@ impl<'a> ChildPayloads<'a> {
                 PayloadKind::Notify(notify) => match notify.notify_type {
                     NotifyType::USE_TRANSPORT_MODE => found.transport = true,
                     NotifyType::ESP_TFC_PADDING_NOT_SUPPORTED => found.no_tfc = true,
+                    NotifyType::NON_FIRST_FRAGMENTS_ALSO => found.fragments = true,
+                    NotifyType::ADDITIONAL_TS_POSSIBLE => found.additional_ts = true,
                     _ => {}
                 },
                 _ => {}
@@ -232,6 +242,10 @@ pub(crate) struct Agreement {
     pub(crate) remote: Vec<TrafficSelector>,
     pub(crate) mode: Mode,
     pub(crate) tfc: bool,
+    /// Later fragments travel in it too: both have said so.
+    pub(crate) fragments: bool,
+    /// More of what was offered could be had in another Child SA.
+    pub(crate) additional_ts: bool,
 }
 
 impl Agreement {
@@ -259,13 +273,22 @@ impl Agreement {
             (Mode::Transport, true) => Mode::Transport,
             _ => Mode::Tunnel,
         };
-        Ok(Self { config: offer.config.clone(), chosen, local, remote, mode, tfc: !found.no_tfc })
+        Ok(Self {
+            config: offer.config.clone(),
+            chosen,
+            local,
+            remote,
+            mode,
+            tfc: !found.no_tfc,
+            fragments: offer.config.non_first_fragments && found.fragments,
+            additional_ts: found.additional_ts,
+        })
     }
 
     /// The responder's choice: the first configured child whose selectors and proposals meet the offer.
     pub(crate) fn from_offer<'c>(
         cx: &Cx<'_>,
-        children: impl Iterator<Item = &'c Arc<ChildConfig>>,
+        children: impl Iterator<Item = &'c Arc<ChildConfig>> + Clone,
         found: &ChildPayloads<'_>,
         with_ke: bool,
     ) -> Result<Self, Error> {
@@ -274,7 +297,7 @@ impl Agreement {
         let local_offered = selectors(found.tsr, PayloadType::TSR)?;
         let mut refusal = None;
         let mut ours = SelectorPair { local: Vec::new(), remote: Vec::new() };
-        for config in children {
+        for config in children.clone() {
             let local = narrow(&local_offered, &config.local);
             let remote = narrow(&remote_offered, &config.remote);
             if local.is_empty() || remote.is_empty() {
@@ -294,6 +317,16 @@ impl Agreement {
             ) {
                 Ok(chosen) => {
                     let mode = if found.transport { config.mode } else { Mode::Tunnel };
+                    // What another child would take of the offer, and this one does not (RFC 7296 §2.9).
+                    let additional_ts = { children }.any(|other| {
+                        let more = |offered: &[_], other: &[_], agreed: &[_]| {
+                            let common = narrow(offered, other);
+                            (!common.is_empty(), common.iter().any(|common| !covers(agreed, common)))
+                        };
+                        let (some_local, more_local) = more(&local_offered, &other.local, &local);
+                        let (some_remote, more_remote) = more(&remote_offered, &other.remote, &remote);
+                        some_local && some_remote && (more_local || more_remote)
+                    });
                     return Ok(Self {
                         config: config.clone(),
                         chosen,
@@ -301,6 +334,8 @@ impl Agreement {
                         remote,
                         mode,
                         tfc: !found.no_tfc,
+                        fragments: config.non_first_fragments && found.fragments,
+                        additional_ts,
                     });
                 }
                 Err(why) => refusal = Some(Error::PeerIncompatible(Box::new(Diagnosis::NoProposal(*why)))),
@@ -326,7 +361,13 @@ impl Agreement {
     pub(crate) fn answer_selectors(&self) -> Vec<Payload> {
         let mut payloads = Vec::with_capacity(3);
         if self.mode == Mode::Transport {
-            payloads.push(Payload::Notify(Notify::new(NotifyType::USE_TRANSPORT_MODE, Vec::new())));
+            payloads.push(notify(NotifyType::USE_TRANSPORT_MODE));
+        }
+        if self.fragments {
+            payloads.push(notify(NotifyType::NON_FIRST_FRAGMENTS_ALSO));
+        }
+        if self.additional_ts {
+            payloads.push(notify(NotifyType::ADDITIONAL_TS_POSSIBLE));
         }
         payloads.push(Payload::TsI(ts(&self.remote)));
         payloads.push(Payload::TsR(ts(&self.local)));
@@ -380,6 +421,7 @@ pub(crate) fn make(
             .with_lifetimes(config.lifetimes)
             .with_origin(origin, config.policy);
         params.tfc = agreement.tfc;
+        params.non_first_fragments = agreement.fragments;
         params
     };
     let inbound = params(Direction::Inbound, spi, theirs);
@@ -404,8 +446,15 @@ pub(crate) fn make(
         peer_rekey: None,
         unheard: None,
     };
-    let install =
-        ChildInstall { child: config.name.clone(), inbound, outbound, replaces, outbound_use, suite };
+    let install = ChildInstall {
+        child: config.name.clone(),
+        inbound,
+        outbound,
+        replaces,
+        outbound_use,
+        suite,
+        additional_ts: agreement.additional_ts,
+    };
     Ok((child, Box::new(install)))
 }
 

@@ -5,19 +5,20 @@ use alloc::sync::Arc;
 use alloc::vec;
 use alloc::vec::Vec;
 
-use ipsec_crypto::{ActiveKeyExchange, Secret, Suite};
+use ipsec_crypto::{ActiveKeyExchange, Secret};
 use ipsec_sa::{Flow, Role};
 use ipsec_wire::Spi;
 use ipsec_wire::ike::{
     ExchangeType, KeId, Notify, NotifyType, Payload, PayloadChain, PayloadType, ProtocolId,
 };
 
+use super::ANSWER_GRACE;
 use super::child::{
     Agreement, ChildKeying, ChildOffer, ChildPayloads, ChildPhase, ChildSa, Ending, PeerRekey, Unheard,
     error_notify, error_payload, ke_payload, make, notify, protocol_id, refusal, security_protocol,
 };
+use super::refuse::{Refused, refused};
 use super::task::{Continuation, Purpose, Task};
-use super::{ANSWER_GRACE, MAX_TASK_RETRIES};
 use crate::collide::{
     ChildActivity, CollisionAnswer, Redundant, create_child_request, lower_nonce_pair_loses,
     rekey_child_request,
@@ -218,23 +219,18 @@ impl Established {
         notify: NotifyType,
         data: &[u8],
     ) {
-        match notify {
-            NotifyType::INVALID_KE_PAYLOAD => {
-                match other_method(data, &request.config.suites, &request.tried) {
-                    Some(ke) => {
-                        request.ke = Some(ke);
-                        request.tried.push(ke);
-                        request.active = None;
-                        self.start_child(cx, common, request);
-                    }
-                    None => {
-                        let error = Error::PeerMisbehaved(Misbehaviour::KeUnoffered);
-                        self.child_failed(cx, common, request, error);
-                    }
-                }
+        match refused(notify, data, &request.config.suites, &request.tried, request.retries) {
+            Refused::OtherMethod(ke) => {
+                request.ke = Some(ke);
+                request.tried.push(ke);
+                request.active = None;
+                self.start_child(cx, common, request);
             }
-            // The peer is busy with what concerns the same SAs: later (RFC 7296 §2.25).
-            NotifyType::TEMPORARY_FAILURE if request.retries < MAX_TASK_RETRIES => {
+            Refused::BadMethod => {
+                let error = Error::PeerMisbehaved(Misbehaviour::KeUnoffered);
+                self.child_failed(cx, common, request, error);
+            }
+            Refused::Later => {
                 let retries = request.retries + 1;
                 self.give_back(cx, common, &mut request);
                 let task = match request.replaces {
@@ -247,7 +243,7 @@ impl Established {
                 self.later(cx, common, task);
             }
             // The peer has lost what we want to replace: forget it and start anew (RFC 7296 §2.25).
-            NotifyType::CHILD_SA_NOT_FOUND if request.replaces.is_some() => {
+            Refused::ForGood if notify == NotifyType::CHILD_SA_NOT_FOUND && request.replaces.is_some() => {
                 self.give_back(cx, common, &mut request);
                 let replaced = request.replaces.and_then(|inbound| self.children.remove(&inbound));
                 if let Some(child) = replaced {
@@ -262,7 +258,7 @@ impl Established {
                     }
                 }
             }
-            _ => {
+            Refused::ForGood => {
                 let error = match &request.offer {
                     Some(offer) => refusal(offer, notify, data),
                     None => Error::NotifyReceived { notify, data: Vec::new() },
@@ -386,7 +382,7 @@ impl Established {
             spi.and_then(|spi| self.by_outbound(security_protocol(rekey.protocol)?, spi))
         });
         if replaced.is_none() && self.children.len() >= common.connection.config.max_children {
-            return self.respond(cx, common, id, exchange, &[notify(NotifyType::NO_ADDITIONAL_SAS)]);
+            return self.refuse(cx, common, id, NotifyType::NO_ADDITIONAL_SAS);
         }
         let answer = match replaced {
             None => create_child_request(self.ike_activity()),
@@ -394,7 +390,7 @@ impl Established {
         };
         match answer {
             CollisionAnswer::TemporaryFailure => {
-                return self.respond(cx, common, id, exchange, &[notify(NotifyType::TEMPORARY_FAILURE)]);
+                return self.refuse(cx, common, id, NotifyType::TEMPORARY_FAILURE);
             }
             CollisionAnswer::ChildSaNotFound => {
                 let spi = rekeyed.map(|rekey| rekey.spi.to_vec()).unwrap_or_default();
@@ -440,9 +436,7 @@ impl Established {
                 self.jobs.insert(op, Continuation::ChildRespond(response));
             }
             (Some(method), _) => {
-                let data = method.value().to_be_bytes().to_vec();
-                let payload = Payload::Notify(Notify::new(NotifyType::INVALID_KE_PAYLOAD, data));
-                self.respond(cx, common, id, exchange, &[payload]);
+                self.refuse_method(cx, common, id, method);
             }
         }
     }
@@ -481,10 +475,10 @@ impl Established {
             && matches!(self.rekey_activity(replaces), ChildActivity::Absent | ChildActivity::Closing)
         {
             // Ours was done first: that one is on its way out (RFC 7296 §2.25.1).
-            return self.respond(cx, common, id, exchange, &[notify(NotifyType::TEMPORARY_FAILURE)]);
+            return self.refuse(cx, common, id, NotifyType::TEMPORARY_FAILURE);
         }
         let Some(spi) = cx.child_spi() else {
-            return self.respond(cx, common, id, exchange, &[notify(NotifyType::NO_ADDITIONAL_SAS)]);
+            return self.refuse(cx, common, id, NotifyType::NO_ADDITIONAL_SAS);
         };
         let nr = cx.nonce();
         let (public, shared) = match ke {
@@ -504,7 +498,11 @@ impl Established {
         let made = make(cx, common, &agreement, spi, &keying, replaces, outbound_use);
         match made {
             Ok((mut child, install)) => {
-                child.unheard = Some(Unheard { request: id, until: cx.now + ANSWER_GRACE });
+                child.unheard = Some(Unheard {
+                    request: id,
+                    until: cx.now + ANSWER_GRACE,
+                    at_most: cx.now + ANSWER_GRACE * 5,
+                });
                 let mut payloads = vec![agreement.answer_sa(spi), Payload::Nonce(nr.clone())];
                 if let (Some(method), Some(public)) = (method, &public) {
                     payloads.push(ke_payload(method, public));
@@ -588,14 +586,6 @@ impl Established {
             }
         }
     }
-}
-
-/// The key exchange method that INVALID_KE_PAYLOAD asks for: only one that was offered, and was not tried yet
-/// (RFC 7296 §1.3).
-pub(crate) fn other_method(data: &[u8], suites: &[Suite], tried: &[KeId]) -> Option<KeId> {
-    let wanted = <[u8; 2]>::try_from(data).ok().map(|number| KeId(u16::from_be_bytes(number)))?;
-    let offered = suites.iter().any(|suite| suite.ke.contains(&wanted));
-    (offered && !tried.contains(&wanted)).then_some(wanted)
 }
 
 /// Whether a CREATE_CHILD_SA request is about the IKE SA itself (RFC 7296 §1.3.2).

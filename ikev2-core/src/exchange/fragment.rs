@@ -9,6 +9,8 @@ use alloc::vec::Vec;
 use ipsec_wire::ike::PayloadType;
 use zeroize::Zeroizing;
 
+use crate::table::Table;
+
 /// The most pieces of one message.
 pub(crate) const MAX_FRAGMENTS: u16 = 64;
 
@@ -33,7 +35,7 @@ pub(crate) struct Whole {
 /// Pieces of messages under one epoch of keys.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Reassembly {
-    waiting: BTreeMap<Key, Pieces>,
+    waiting: Table<Key, Pieces>,
 }
 
 #[derive(Clone, Debug, Default)]
@@ -68,7 +70,7 @@ impl Reassembly {
         }
         let others: usize =
             self.waiting.iter().filter(|(other, _)| **other != key).map(|(_, pieces)| pieces.octets()).sum();
-        let pieces = self.waiting.entry(key).or_default();
+        let pieces = self.waiting.entry(key, Pieces::default)?;
         // A larger total means that the sender has cut it anew, into smaller pieces: begin again. A smaller one is
         // late (RFC 7383 §2.6).
         if total < pieces.total {

@@ -4,15 +4,17 @@ use alloc::boxed::Box;
 use alloc::vec::Vec;
 
 use ipsec_wire::Spi;
-use ipsec_wire::ike::{Delete, ExchangeType, NotifyType, Payload, PayloadChain, PayloadKind, ProtocolId};
+use ipsec_wire::ike::{
+    Delete, ExchangeType, Notify, NotifyType, Payload, PayloadChain, PayloadKind, ProtocolId,
+};
 
 use ipsec_sa::SecurityProtocol;
 
 use super::child::{ChildPhase, Ending, delete_payload, security_protocol};
-use super::task::Purpose;
+use super::task::{Purpose, Task};
 use crate::collide::{CollisionAnswer, delete_child_request};
 use crate::context::Cx;
-use crate::event::CloseReason;
+use crate::event::{CloseReason, Event};
 use crate::ike_sa::Common;
 use crate::state::established::{Established, Phase};
 use crate::state::init_sent::notify_error;
@@ -52,6 +54,22 @@ impl Established {
         }
         let payloads = [Payload::Delete(Delete::ike())];
         self.request(cx, common, ExchangeType::INFORMATIONAL, &payloads, Purpose::DeleteIke);
+    }
+
+    /// Tells the peer that packets of its carry an SPI that we do not have (RFC 7296 §1.5).
+    pub(crate) fn begin_tell_invalid_spi(&mut self, cx: &mut Cx<'_>, common: &mut Common, spi: Spi) {
+        let payloads = [Payload::Notify(Notify::new(NotifyType::INVALID_SPI, spi.0.to_be_bytes().to_vec()))];
+        self.request(cx, common, ExchangeType::INFORMATIONAL, &payloads, Purpose::TellInvalidSpi);
+    }
+
+    /// A hint that may be forged: the peer is asked for a sign of life, not too often (RFC 7296 §2.21.4).
+    pub(crate) fn on_hint(&mut self, cx: &mut Cx<'_>, common: &mut Common) {
+        if self.phase != Phase::Open || cx.now < self.rates.no_hint_before {
+            return;
+        }
+        self.rates.no_hint_before = cx.now + cx.config.hint_interval;
+        self.tasks.push_back(Task::Liveness);
+        self.pump(cx, common);
     }
 
     /// Asks the peer for a sign of life.
@@ -97,6 +115,14 @@ impl Established {
                 PayloadKind::Notify(notify) if notify.notify_type == NotifyType::AUTHENTICATION_FAILED => {
                     let error = notify_error(common, notify.notify_type, notify.data);
                     ends = Some(CloseReason::Failed(Box::new(error)));
+                }
+                // The state of no SA changes because of it (RFC 7296 §2.21.4): whoever owns the SAs may want to know.
+                PayloadKind::Notify(notify) if notify.notify_type == NotifyType::INVALID_SPI => {
+                    let spi = <[u8; 4]>::try_from(notify.data).ok().map(|spi| Spi(u32::from_be_bytes(spi)));
+                    let known = |spi: &Spi| self.children.values().any(|child| child.outbound == *spi);
+                    if let Some(outbound) = spi.filter(known) {
+                        common.event(Event::PeerLacksChild { outbound });
+                    }
                 }
                 PayloadKind::Notify(notify) if notify.notify_type == NotifyType::SET_WINDOW_SIZE => {
                     self.set_window(notify.data);

@@ -5,6 +5,7 @@ pub(crate) mod create_child;
 pub(crate) mod fragment;
 pub(crate) mod informational;
 pub(crate) mod intermediate;
+pub(crate) mod refuse;
 pub(crate) mod rekey_ike;
 pub(crate) mod response_cache;
 pub mod retransmit;

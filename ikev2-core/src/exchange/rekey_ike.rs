@@ -11,11 +11,10 @@ use core::time::Duration;
 use ipsec_crypto::{ActiveKeyExchange, CryptoError, Secret};
 use ipsec_sa::Role;
 use ipsec_wire::IkeSpi;
-use ipsec_wire::ike::{ExchangeType, KeId, Notify, NotifyType, Payload, PayloadChain, ProtocolId, Sa};
+use ipsec_wire::ike::{ExchangeType, KeId, NotifyType, Payload, PayloadChain, ProtocolId, Sa};
 
-use super::MAX_TASK_RETRIES;
-use super::child::{ChildPayloads, error_notify, error_payload, ke_payload, notify};
-use super::create_child::other_method;
+use super::child::{ChildPayloads, error_notify, error_payload, ke_payload};
+use super::refuse::{Refused, refused};
 use super::task::{Continuation, Purpose, Task};
 use crate::channel::Channel;
 use crate::collide::{CollisionAnswer, Redundant, lower_nonce_pair_loses, rekey_ike_request};
@@ -159,26 +158,20 @@ impl Established {
         notify: NotifyType,
         data: &[u8],
     ) {
-        match notify {
-            NotifyType::INVALID_KE_PAYLOAD => {
-                match other_method(data, &common.connection.config.suites, &request.tried) {
-                    Some(ke) => {
-                        request.ke = ke;
-                        request.tried.push(ke);
-                        self.start_rekey_ike(cx, request);
-                    }
-                    None => {
-                        self.rekey_failed(cx, common, Error::PeerMisbehaved(Misbehaviour::KeUnoffered));
-                    }
-                }
+        match refused(notify, data, &common.connection.config.suites, &request.tried, request.retries) {
+            Refused::OtherMethod(ke) => {
+                request.ke = ke;
+                request.tried.push(ke);
+                self.start_rekey_ike(cx, request);
             }
-            NotifyType::TEMPORARY_FAILURE
-                if self.peer_ike_rekey.is_none() && request.retries < MAX_TASK_RETRIES =>
-            {
+            Refused::BadMethod => {
+                self.rekey_failed(cx, common, Error::PeerMisbehaved(Misbehaviour::KeUnoffered));
+            }
+            Refused::Later if self.peer_ike_rekey.is_none() => {
                 let retries = request.retries + 1;
                 self.later(cx, common, Task::RekeyIke { retries });
             }
-            _ => {
+            Refused::Later | Refused::ForGood => {
                 let data = data.iter().copied().take(64).collect();
                 self.rekey_failed(cx, common, Error::NotifyReceived { notify, data });
             }
@@ -286,7 +279,7 @@ impl Established {
         // A second one, or one amid other work, is put off (RFC 7296 §2.25.2).
         let busy = self.peer_ike_rekey.is_some() || !self.jobs.values().all(Continuation::is_our_ike_rekey);
         if busy || rekey_ike_request(self.ike_activity()) == CollisionAnswer::TemporaryFailure {
-            return self.respond(cx, common, id, exchange, &[notify(NotifyType::TEMPORARY_FAILURE)]);
+            return self.refuse(cx, common, id, NotifyType::TEMPORARY_FAILURE);
         }
         let found = ChildPayloads::read(chain);
         let reading = found.nonce().and_then(|ni| {
@@ -311,12 +304,10 @@ impl Established {
                 self.jobs.insert(op, Continuation::IkeRespond(response));
             }
             (Some(ke), _) => {
-                let data = ke.value().to_be_bytes().to_vec();
-                let payload = Payload::Notify(Notify::new(NotifyType::INVALID_KE_PAYLOAD, data));
-                self.respond(cx, common, id, exchange, &[payload]);
+                self.refuse_method(cx, common, id, ke);
             }
             (None, _) => {
-                self.respond(cx, common, id, exchange, &[notify(NotifyType::NO_PROPOSAL_CHOSEN)]);
+                self.refuse(cx, common, id, NotifyType::NO_PROPOSAL_CHOSEN);
             }
         }
     }
@@ -334,7 +325,7 @@ impl Established {
         let IkeResponse { id, chosen, ni, ke } = response;
         if self.phase != Phase::Open {
             // Ours was done first: this one is on its way out (RFC 7296 §2.8.2).
-            return self.respond(cx, common, id, exchange, &[notify(NotifyType::TEMPORARY_FAILURE)]);
+            return self.refuse(cx, common, id, NotifyType::TEMPORARY_FAILURE);
         }
         let spi_r = cx.ike_spi();
         let nr = cx.nonce();

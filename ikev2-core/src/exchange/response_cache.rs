@@ -1,8 +1,7 @@
 //! The peer's requests: which id comes next, and the exact octets that answered the last ones (RFC 7296 §2.1).
 
-use alloc::collections::{BTreeMap, BTreeSet};
-
 use super::window::Datagrams;
+use crate::table::Table;
 
 /// What a request's message id says about it.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -26,9 +25,9 @@ pub(crate) struct ResponseCache {
     pub(crate) next: u32,
     pub(crate) size: u32,
     /// Seen out of order, at or above `next`.
-    pub(crate) ahead: BTreeSet<u32>,
-    pub(crate) busy: BTreeSet<u32>,
-    pub(crate) answers: BTreeMap<u32, Datagrams>,
+    pub(crate) ahead: Table<u32, ()>,
+    pub(crate) busy: Table<u32, ()>,
+    pub(crate) answers: Table<u32, Datagrams>,
 }
 
 impl ResponseCache {
@@ -36,9 +35,9 @@ impl ResponseCache {
         Self {
             next,
             size: size.clamp(1, super::MAX_WINDOW),
-            ahead: BTreeSet::new(),
-            busy: BTreeSet::new(),
-            answers: BTreeMap::new(),
+            ahead: Table::new(),
+            busy: Table::new(),
+            answers: Table::new(),
         }
     }
 
@@ -49,11 +48,11 @@ impl ResponseCache {
 
     /// Where a request with this id stands.
     pub(crate) fn standing(&self, id: u32) -> Standing {
-        if self.busy.contains(&id) {
+        if self.busy.contains_key(&id) {
             Standing::Busy
         } else if self.answers.contains_key(&id) {
             Standing::Answered
-        } else if id < self.next || self.ahead.contains(&id) {
+        } else if id < self.next || self.ahead.contains_key(&id) {
             Standing::Old
         } else if id - self.next >= self.size {
             Standing::Far
@@ -64,9 +63,9 @@ impl ResponseCache {
 
     /// Takes a new request in: from here on it is busy. What leaves the window is forgotten.
     pub(crate) fn begin(&mut self, id: u32) {
-        self.busy.insert(id);
-        self.ahead.insert(id);
-        while self.ahead.remove(&self.next) {
+        self.busy.insert(id, ());
+        self.ahead.insert(id, ());
+        while self.ahead.remove(&self.next).is_some() {
             self.next = self.next.saturating_add(1);
         }
         let keep = self.next.saturating_sub(self.size);

@@ -94,6 +94,8 @@ pub struct Retransmission {
     interval: Duration,
     due: Option<Instant>,
     sent_again: u8,
+    /// The time for an answer to the last one had run while nobody listened, and it went out once more.
+    granted: bool,
 }
 
 impl Retransmission {
@@ -101,7 +103,13 @@ impl Retransmission {
     #[must_use]
     pub fn start(now: Instant, policy: &RetransmitPolicy, rng: &mut dyn CryptoRng) -> Self {
         let interval = policy.first_interval();
-        Self { policy: *policy, interval, due: Some(now + policy.with_jitter(interval, rng)), sent_again: 0 }
+        Self {
+            policy: *policy,
+            interval,
+            due: Some(now + policy.with_jitter(interval, rng)),
+            sent_again: 0,
+            granted: false,
+        }
     }
 
     /// When [`Retransmission::next`] is to be called; `None` after giving up.
@@ -116,13 +124,27 @@ impl Retransmission {
         self.sent_again
     }
 
+    /// Whether it has gone out once more than the policy says, because of a late call.
+    #[must_use]
+    pub const fn granted(&self) -> bool {
+        self.granted
+    }
+
     /// The timer went off: either the request is to be sent again now, or it is over.
+    ///
+    /// A call that comes late by more than the interval means that this host slept, or its clock jumped: an answer may
+    /// have come while nobody listened. Then the peer is asked once more before it counts as dead.
     pub fn next(&mut self, now: Instant, rng: &mut dyn CryptoRng) -> RetransmitStep {
-        if self.due.is_none() || self.sent_again >= self.policy.tries {
-            self.due = None;
-            return RetransmitStep::GiveUp;
+        let Some(due) = self.due else { return RetransmitStep::GiveUp };
+        if self.sent_again >= self.policy.tries {
+            let slept = now.saturating_since(due) > self.interval;
+            if !slept || self.granted || self.policy.tries == 0 {
+                self.due = None;
+                return RetransmitStep::GiveUp;
+            }
+            self.granted = true;
         }
-        self.sent_again += 1;
+        self.sent_again = self.sent_again.saturating_add(1);
         self.interval = self.policy.longer(self.interval);
         self.due = Some(now + self.policy.with_jitter(self.interval, rng));
         RetransmitStep::Retry
@@ -183,6 +205,29 @@ mod tests {
         assert!(
             one.iter().zip(&plain).all(|(with, without)| with >= without && *with <= without * 3 / 2 + 1)
         );
+    }
+
+    #[test]
+    fn who_slept_asks_once_more_before_giving_up() {
+        let policy = RetransmitPolicy { tries: 2, jitter_percent: 0, ..RetransmitPolicy::default() };
+        let mut rng = ChaCha20Rng::seed_from_u64(1);
+        let mut retransmission = Retransmission::start(Instant::ZERO, &policy, &mut rng);
+        let mut now = Instant::ZERO;
+        for _ in 0..2 {
+            now = retransmission.due().unwrap();
+            assert_eq!(retransmission.next(now, &mut rng), RetransmitStep::Retry);
+        }
+        // An hour later, once; and another hour later no more.
+        now += Duration::from_secs(3600);
+        assert_eq!(retransmission.next(now, &mut rng), RetransmitStep::Retry);
+        assert!(retransmission.granted() && retransmission.due().unwrap() > now);
+        now += Duration::from_secs(3600);
+        assert_eq!(retransmission.next(now, &mut rng), RetransmitStep::GiveUp);
+        // A sleep before the end takes no tries away.
+        let mut retransmission = Retransmission::start(Instant::ZERO, &policy, &mut rng);
+        now = Instant::from_secs(86_400);
+        assert_eq!(retransmission.next(now, &mut rng), RetransmitStep::Retry);
+        assert_eq!(retransmission.sent_again(), 1);
     }
 
     #[test]

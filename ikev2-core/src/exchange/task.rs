@@ -24,6 +24,8 @@ pub(crate) enum Task {
     DeleteChild { inbound: Spi, ending: Ending },
     /// Tell the peer of a Child SA that we do not have any more.
     TellDeleted { protocol: SecurityProtocol, inbound: Spi },
+    /// Tell the peer that packets of its carry an SPI that we do not have (RFC 7296 §1.5).
+    TellInvalidSpi(Spi),
     /// Delete the IKE SA.
     DeleteIke,
     /// See whether the peer is there (RFC 7296 §2.4).
@@ -55,6 +57,7 @@ pub(crate) enum Purpose {
     RekeyIke(Box<IkeRequest>),
     DeleteChild(Spi),
     TellDeleted,
+    TellInvalidSpi,
     DeleteIke,
     Liveness,
 }

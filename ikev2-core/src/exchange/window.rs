@@ -1,12 +1,12 @@
 //! Our own requests: message ids, the peer's window, and what waits for an answer (RFC 7296 §2.2, §2.3).
 
-use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
 
 use ipsec_sa::Instant;
 use ipsec_wire::ike::ExchangeType;
 
 use super::retransmit::Retransmission;
+use crate::table::Table;
 
 /// A message as it went out: one datagram, or one for each fragment. Sent again bit by bit.
 pub(crate) type Datagrams = Vec<Vec<u8>>;
@@ -25,13 +25,13 @@ pub(crate) struct Sent<T> {
 pub(crate) struct RequestWindow<T> {
     pub(crate) next_id: u32,
     pub(crate) size: u32,
-    pub(crate) outstanding: BTreeMap<u32, Sent<T>>,
+    pub(crate) outstanding: Table<u32, Sent<T>>,
 }
 
 impl<T> RequestWindow<T> {
     /// A window of one request (RFC 7296 §2.3) whose first message id is `next_id`.
     pub(crate) fn new(next_id: u32) -> Self {
-        Self { next_id, size: 1, outstanding: BTreeMap::new() }
+        Self { next_id, size: 1, outstanding: Table::new() }
     }
 
     /// The peer takes this many requests at once (SET_WINDOW_SIZE). Zero is not a window; it never shrinks.

@@ -1,3 +1,4 @@
-//! Finding what both sides accept.
+//! Finding what both sides accept, and for which connection.
 
+pub mod connection;
 pub mod proposal;

@@ -295,6 +295,21 @@ pub fn choose(
     Err(no_proposal(protocol, &ours, offered, candidates))
 }
 
+/// Whether these suites allow what was chosen, though it may have been chosen by others.
+pub(crate) fn allows(ours: &[Suite], chosen: &Chosen, provider: &CryptoProvider) -> bool {
+    let allowed = |own: &Proposal| {
+        TYPES.iter().all(|wanted| {
+            let of_type = || own.transforms.iter().filter(|t| t.transform_type == *wanted);
+            let is_none = |t: &Transform| is_optional(*wanted) && t.id == 0;
+            match chosen.transforms.iter().find(|t| t.transform_type == *wanted && !is_none(t)) {
+                Some(it) => of_type().any(|own| own.id == it.id && own.key_length() == it.key_length()),
+                None => of_type().next().is_none() || of_type().any(is_none),
+            }
+        })
+    };
+    offer(ours, chosen.protocol, &[], provider, true).proposals.iter().any(allowed)
+}
+
 /// The transforms that two proposals have in common, as the peer wrote them.
 fn match_proposals(
     ours: &Proposal,

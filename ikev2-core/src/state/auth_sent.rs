@@ -270,7 +270,7 @@ impl AuthSent {
     }
 
     /// No candidate is left, and no other has come.
-    fn give_up(self: Box<Self>, cx: &mut Cx<'_>, common: &mut Common) -> State {
+    fn give_up(self, cx: &mut Cx<'_>, common: &mut Common) -> State {
         self.release(cx, common);
         let timed_out =
             || Failure { error: Error::TimedOut { exchange: ExchangeType::IKE_AUTH, tries: 0 }, tell: None };

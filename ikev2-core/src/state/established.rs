@@ -4,7 +4,7 @@
 //! recognising retransmissions, and taking the next task when there is room for it.
 
 use alloc::boxed::Box;
-use alloc::collections::{BTreeMap, VecDeque};
+use alloc::collections::VecDeque;
 use alloc::sync::Arc;
 use alloc::vec;
 use alloc::vec::Vec;
@@ -17,9 +17,10 @@ use ipsec_wire::ike::{ExchangeType, NotifyType, Payload, PayloadChain, PayloadKi
 use super::State;
 use super::auth_sent::release_spi;
 use super::closing::Closing;
+use crate::bucket::TokenBucket;
 use crate::channel::{Channel, Inner};
 use crate::collide::{ChildActivity, IkeActivity};
-use crate::config::ChildConfig;
+use crate::config::{ChildConfig, Rate};
 use crate::context::{Cx, Effect};
 use crate::error::{Error, InvalidMessage};
 use crate::event::{CloseReason, Event, IkeEstablished};
@@ -32,11 +33,12 @@ use crate::exchange::retransmit::{Retransmission, RetransmitStep};
 use crate::exchange::task::{Continuation, Purpose, Task};
 use crate::exchange::window::{RequestWindow, Sent};
 use crate::identity::Identity;
-use crate::ike_sa::{ChildTable, Common, Incoming, Step, TimerKind, marked, sk_names};
+use crate::ike_sa::{ChildTable, Common, Connection, Incoming, Step, TimerKind, marked, sk_names};
 use crate::io::{Discarded, IkeHandle};
 use crate::job::{Answer, OpId};
 use crate::path::Path;
 use crate::reauth::{self, Renewal};
+use crate::table::Table;
 use crate::trace;
 
 /// Whether an IKE SA is in use.
@@ -61,12 +63,12 @@ pub(crate) struct Established {
     pub(crate) requests: RequestWindow<Purpose>,
     pub(crate) responses: ResponseCache,
     /// Where the requests that are being worked on came from: their answers go back there.
-    pub(crate) reply_paths: BTreeMap<u32, Path>,
+    pub(crate) reply_paths: Table<u32, Path>,
     pub(crate) children: ChildTable,
     pub(crate) tasks: VecDeque<Task>,
     /// Tasks that wait for the peer to be less busy.
     pub(crate) deferred: Vec<Task>,
-    pub(crate) jobs: BTreeMap<OpId, Continuation>,
+    pub(crate) jobs: Table<OpId, Continuation>,
     pub(crate) peer_ike_rekey: Option<PeerIkeRekey>,
     /// The IKE SA that the peer wants this one to replace, while our own rekey of that is not decided.
     pub(crate) undecided: Option<IkeHandle>,
@@ -74,9 +76,30 @@ pub(crate) struct Established {
     pub(crate) renewal: Option<Renewal>,
     /// The IKE SA whose authentication this one renews: it goes when all children are there.
     pub(crate) retires: Option<IkeHandle>,
-    /// When an authentic message came last.
+    /// When an authentic message came last that had not come before.
     pub(crate) last_heard: Instant,
+    pub(crate) rates: Rates,
 }
+
+/// How far the peer has used what it may do.
+#[derive(Clone, Debug)]
+pub(crate) struct Rates {
+    pub(crate) create_child: TokenBucket,
+    path: TokenBucket,
+    pub(crate) invalid_spi: TokenBucket,
+    /// No liveness check because of a hint before then.
+    pub(crate) no_hint_before: Instant,
+}
+
+impl Rates {
+    fn new(now: Instant) -> Self {
+        let full = TokenBucket::new(now);
+        Self { create_child: full, path: full, invalid_spi: full, no_hint_before: Instant::ZERO }
+    }
+}
+
+/// How often the peer's address may change: so many times a second, and so many at once.
+const PATH_CHANGES: (u32, u32) = (1, 8);
 
 impl Established {
     /// `next_request` is the id of our next request, `next_expected` that of the peer's.
@@ -110,16 +133,17 @@ impl Established {
             phase: Phase::Open,
             requests: RequestWindow::new(next_request),
             responses: ResponseCache::new(next_expected, config.window),
-            reply_paths: BTreeMap::new(),
+            reply_paths: Table::new(),
             children: ChildTable::new(),
             tasks: VecDeque::new(),
             deferred: Vec::new(),
-            jobs: BTreeMap::new(),
+            jobs: Table::new(),
             peer_ike_rekey: None,
             undecided: None,
             renewal: None,
             retires: None,
             last_heard: cx.now,
+            rates: Rates::new(cx.now),
         }
     }
 
@@ -186,7 +210,7 @@ impl Established {
     fn answered(&mut self, now: Instant, id: u32) {
         for unheard in self.children.values_mut().filter_map(|child| child.unheard.as_mut()) {
             if unheard.request == id {
-                unheard.until = now + ANSWER_GRACE;
+                unheard.until = (now + ANSWER_GRACE).min(unheard.at_most);
             }
         }
     }
@@ -232,6 +256,8 @@ impl Established {
         }
         if self.is_idle() {
             cx.effects.extend(self.retires.take().map(Effect::Retire));
+            // Most IKE SAs are idle most of the time: they keep their keys alone, not what works with them.
+            self.channel.rest();
         }
     }
 
@@ -262,6 +288,7 @@ impl Established {
             Task::TellDeleted { protocol, inbound } => self.begin_tell_deleted(cx, common, protocol, inbound),
             Task::DeleteIke => self.begin_delete_ike(cx, common),
             // Any answer to any request is a sign of life.
+            Task::TellInvalidSpi(spi) => self.begin_tell_invalid_spi(cx, common, spi),
             Task::Liveness if self.requests.len() == 0 => self.begin_liveness(cx, common),
             Task::Liveness | Task::CreateChild { .. } | Task::RekeyChild { .. } | Task::RekeyIke { .. } => {}
         }
@@ -279,9 +306,14 @@ impl Established {
             || self.requests.iter().any(|sent| matches!(sent.purpose, Purpose::RekeyIke(_)))
     }
 
-    /// Whether there is a child of this kind.
-    pub(crate) fn has(&self, config: &Arc<ChildConfig>) -> bool {
-        self.children.values().any(|child| Arc::ptr_eq(&child.config, config))
+    /// Whether there is a child of this kind. One that was made under a former configuration stands for the one of its
+    /// name.
+    pub(crate) fn has(&self, config: &Arc<ChildConfig>, connection: &Connection) -> bool {
+        let is_former = |kind: &Arc<ChildConfig>| !connection.children.iter().any(|it| Arc::ptr_eq(it, kind));
+        self.children.values().any(|child| {
+            Arc::ptr_eq(&child.config, config)
+                || (child.config.name == config.name && is_former(&child.config))
+        })
     }
 
     /// Whether a child of this kind is being made.
@@ -431,7 +463,11 @@ impl Established {
             Some(Inner::Piece(number)) => Some(*number),
             Some(Inner::Whole { .. }) => None,
         };
-        self.last_heard = cx.now;
+        let known = !response && self.responses.standing(id) != Standing::New;
+        if !known {
+            // What is replayed is no sign of life.
+            self.last_heard = cx.now;
+        }
         if !response {
             match (self.responses.standing(id), self.responses.answered(id)) {
                 (Standing::New, _) if piece.is_none() => {
@@ -466,7 +502,7 @@ impl Established {
         let Some(Inner::Whole { first, octets, offset, .. }) = inner else {
             return Step::done(State::Established(self));
         };
-        self.follow(common, message.path);
+        self.follow(cx.now, common, message.path);
         let chain = PayloadChain::parse(first, &octets, offset, &cx.config.limits);
         let ends = match chain {
             Ok(chain) => {
@@ -522,9 +558,14 @@ impl Established {
 
     /// Follows a peer behind a NAT to its new address: only on authentic messages that were not seen before, and not
     /// when a NAT stands before us (RFC 7296 §2.23).
-    fn follow(&self, common: &mut Common, path: Path) {
+    fn follow(&mut self, now: Instant, common: &mut Common, path: Path) {
         let follows = common.nat.remote_behind_nat && !common.nat.local_behind_nat;
         if path == common.path || !follows || path.transport != common.path.transport {
+            return;
+        }
+        // A peer that hops about is answered where it is, and followed at its next message after a pause.
+        let (per_second, burst) = PATH_CHANGES;
+        if !self.rates.path.take(now, per_second, burst) {
             return;
         }
         common.path = path;
@@ -551,6 +592,9 @@ impl Established {
             return None;
         }
         match exchange {
+            ExchangeType::CREATE_CHILD_SA if !self.may_ask(cx.now, common) => {
+                self.refuse(cx, common, id, NotifyType::TEMPORARY_FAILURE);
+            }
             ExchangeType::CREATE_CHILD_SA if is_about_ike(chain) => {
                 self.on_ike_request(cx, common, id, chain);
             }
@@ -563,6 +607,12 @@ impl Established {
             }
         }
         None
+    }
+
+    /// Whether the peer's CREATE_CHILD_SA is within its rate.
+    fn may_ask(&mut self, now: Instant, common: &Common) -> bool {
+        let Rate { per_second, burst } = common.connection.config.create_child_rate;
+        self.rates.create_child.take(now, per_second, burst)
     }
 
     fn on_response(
@@ -580,7 +630,7 @@ impl Established {
             Purpose::Child(request) => self.on_child_response(cx, common, request, chain),
             Purpose::RekeyIke(request) => self.on_ike_response(cx, common, request, chain),
             Purpose::DeleteChild(inbound) => self.on_child_deleted(cx, common, inbound),
-            Purpose::Liveness | Purpose::TellDeleted => {}
+            Purpose::Liveness | Purpose::TellDeleted | Purpose::TellInvalidSpi => {}
             Purpose::DeleteIke => {
                 return Some(match self.phase {
                     Phase::Replaced => CloseReason::Rekeyed,

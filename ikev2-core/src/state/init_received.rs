@@ -23,7 +23,7 @@ use super::init_sent::{missing, nat_detection};
 use crate::auth::IntAuth;
 use crate::auth::proof::Proof;
 use crate::channel::{Channel, Inner};
-use crate::config::Uniqueness;
+use crate::config::{ConnectionId, Uniqueness};
 use crate::context::{Cx, Effect};
 use crate::error::{AuthFailure, Error, InvalidMessage, Misbehaviour};
 use crate::event::{Event, OutboundUse};
@@ -38,6 +38,7 @@ use crate::ike_sa::{Common, Connection, Incoming, Step, TimerKind, fail, sk_name
 use crate::io::Discarded;
 use crate::job::{Answer, OpId};
 use crate::keys::{Seed, derive_sk};
+use crate::negotiate::connection::{Contenders, Unfit};
 use crate::negotiate::proposal::Chosen;
 use crate::reauth::Renewal;
 use crate::trace;
@@ -48,9 +49,8 @@ pub(crate) struct InitReceived {
     /// The request as received: the initiator's AUTH covers it, and a retransmission is recognised by it.
     pub(crate) request: Vec<u8>,
     pub(crate) ni: Vec<u8>,
-    pub(crate) chosen: Chosen,
-    /// Connections that fit so far; the identities decide among them.
-    pub(crate) candidates: Vec<Arc<Connection>>,
+    /// Connections that fit so far; identities and proof decide among them.
+    pub(crate) contenders: Contenders,
     pub(crate) both: Both,
     pub(crate) progress: Progress,
 }
@@ -67,8 +67,8 @@ pub(crate) struct Both {
 /// How far the answer is.
 #[derive(Clone)]
 pub(crate) enum Progress {
-    /// The key exchange is being worked out.
-    Responding(OpId),
+    /// The key exchange of what was chosen is being worked out.
+    Responding(OpId, Box<Chosen>),
     /// Answered.
     Answered(Box<Answered>),
 }
@@ -87,7 +87,7 @@ pub(crate) struct Answered {
 
 impl core::fmt::Debug for InitReceived {
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
-        f.debug_struct("InitReceived").field("chosen", &self.chosen).finish_non_exhaustive()
+        f.debug_struct("InitReceived").field("both", &self.both).finish_non_exhaustive()
     }
 }
 
@@ -107,18 +107,29 @@ impl InitReceived {
         request: Vec<u8>,
         ni: Vec<u8>,
         chosen: Chosen,
-        candidates: Vec<Arc<Connection>>,
+        contenders: Contenders,
         both: Both,
         op: OpId,
     ) -> Self {
-        Self { request, ni, chosen, candidates, both, progress: Progress::Responding(op) }
+        Self { request, ni, contenders, both, progress: Progress::Responding(op, Box::new(chosen)) }
+    }
+
+    /// Whether it may turn out to be this connection's.
+    pub(crate) fn may_be(&self, id: ConnectionId) -> bool {
+        self.contenders.fit.iter().any(|connection| connection.id == id)
+    }
+
+    /// It is not this connection's; gives the one that it is taken for now, if there is another.
+    pub(crate) fn without(&mut self, id: ConnectionId) -> Option<Arc<Connection>> {
+        self.contenders.fit.retain(|connection| connection.id != id);
+        self.contenders.fit.first().cloned()
     }
 
     /// The answer, to be sent again to the same request.
     pub(crate) fn response(&self) -> Option<&[u8]> {
         match &self.progress {
             Progress::Answered(answered) => Some(&answered.response),
-            Progress::Responding(_) => None,
+            Progress::Responding(..) => None,
         }
     }
 
@@ -130,9 +141,9 @@ impl InitReceived {
         answer: Answer,
     ) -> State {
         match (&self.progress, answer) {
-            (Progress::Responding(waited), Answer::Responded(result)) if *waited == op => {
+            (Progress::Responding(waited, chosen), Answer::Responded(result)) if *waited == op => {
                 let result = result.map_err(Error::from);
-                match result.and_then(|(public, shared)| self.respond(cx, common, &public, &shared)) {
+                match result.and_then(|(public, shared)| self.respond(cx, common, chosen, &public, &shared)) {
                     Ok(answered) => {
                         self.progress = Progress::Answered(Box::new(answered));
                         State::InitReceived(self)
@@ -150,14 +161,15 @@ impl InitReceived {
         &self,
         cx: &mut Cx<'_>,
         common: &mut Common,
+        chosen: &Chosen,
         public: &[u8],
         shared: &Secret,
     ) -> Result<Answered, Error> {
         let nr = cx.nonce();
-        let ke = self.chosen.ke.ok_or(CryptoError::Unsupported)?;
+        let ke = chosen.ke.ok_or(CryptoError::Unsupported)?;
         let mut builder =
             MessageBuilder::new(common.spi_i, common.spi_r, ExchangeType::IKE_SA_INIT, Flags::RESPONSE, 0)
-                .with(Payload::Sa(self.chosen.to_sa(&[])))
+                .with(Payload::Sa(chosen.to_sa(&[])))
                 .with(ke_payload(ke, public))
                 .with(Payload::Nonce(nr.clone()));
         for payload in nat_detection(cx, common, common.spi_i, common.spi_r) {
@@ -171,10 +183,10 @@ impl InitReceived {
             builder.push(notify(NotifyType::INTERMEDIATE_EXCHANGE_SUPPORTED));
         }
         let response = builder.emit();
-        let suite = self.chosen.ike_suite(cx.provider).ok_or(CryptoError::Unsupported)?;
+        let suite = chosen.ike_suite(cx.provider).ok_or(CryptoError::Unsupported)?;
         let keys = derive_sk(&suite, Seed::Initial { shared }, &self.ni, &nr, common.spi_i, common.spi_r)?;
-        let mut channel =
-            Channel::new(common.spi_i, common.spi_r, Role::Responder, suite, self.chosen.to_string(), keys)?;
+        let (spi_i, spi_r) = (common.spi_i, common.spi_r);
+        let mut channel = Channel::at_rest(spi_i, spi_r, Role::Responder, suite, chosen.to_string(), keys);
         channel.fragment_len = cx.config.fragment_len(&common.path).filter(|_| self.both.fragmentation);
         common.log_ike_keys(cx, &channel);
         let datagrams = vec![response.clone()];
@@ -211,7 +223,11 @@ impl InitReceived {
             return Step::discard(State::InitReceived(self), Discarded::Unexpected);
         }
         let (first, octets, offset, front) = match (answered.channel.open(&header, message.data), standing) {
-            (None, _) => return Step::discard(State::InitReceived(self), Discarded::Integrity),
+            (None, _) => {
+                // Nobody has shown that it has the keys: they take no more memory than they must.
+                answered.channel.rest();
+                return Step::discard(State::InitReceived(self), Discarded::Integrity);
+            }
             (Some(inner), Standing::Answered) => {
                 // A retransmission, answered once when it comes in pieces (RFC 7383 §2.6.1).
                 if let (Inner::Whole { .. } | Inner::Piece(1), Some(datagrams)) =
@@ -286,28 +302,37 @@ impl InitReceived {
         Ok(())
     }
 
-    /// Finds the connection by the identities, then checks the proof with its credentials.
+    /// Finds the connection by the identities, and among those that fit the one whose credentials make the proof hold.
     fn authenticate(&self, id: u32, request: &Request<'_>) -> Result<(Arc<Connection>, Identity), Error> {
         let Progress::Answered(answered) = &self.progress else {
             return Err(Error::InvalidMessage(InvalidMessage::Exchange(ExchangeType::IKE_AUTH)));
         };
-        let failed = |why| Error::AuthenticationFailed(Box::new(why));
-        let remote_id = Identity::from_view(&request.idi.0);
+        let theirs = Identity::from_view(&request.idi.0);
         let wanted = request.idr.as_ref().map(Identity::from_view);
-        let connection = self
-            .candidates
-            .iter()
-            .find(|connection| {
-                connection.config.remote_id.admits(&remote_id)
-                    && wanted.as_ref().is_none_or(|wanted| *wanted == connection.config.local_id)
-            })
-            .cloned();
-        let Some(connection) = connection else {
-            let ours = wanted.map_or_else(|| String::from("anybody"), |identity| identity.to_string());
-            return Err(failed(AuthFailure::UnknownIdentity { ours, theirs: remote_id }));
+        let ours = || wanted.as_ref().map_or_else(|| String::from("anybody"), ToString::to_string);
+        let mut contenders = self.contenders.clone();
+        // Several were possible: each says why it is not the one.
+        let failed = |contenders: &Contenders, only: AuthFailure| {
+            Error::AuthenticationFailed(Box::new(match contenders.is_choice() {
+                true => AuthFailure::NoConnection {
+                    ours: ours(),
+                    theirs: theirs.clone(),
+                    rejected: contenders.reasons(),
+                },
+                false => only,
+            }))
         };
+        contenders.narrow(Unfit::RemoteIdentity, |connection| connection.config.remote_id.admits(&theirs));
+        contenders.narrow(Unfit::LocalIdentity, |connection| {
+            wanted.as_ref().is_none_or(|wanted| *wanted == connection.config.local_id)
+        });
+        if contenders.fit.is_empty() {
+            let only = AuthFailure::UnknownIdentity { ours: ours(), theirs: theirs.clone() };
+            return Err(failed(&contenders, only));
+        }
         let Some(auth) = request.auth else {
-            return Err(failed(AuthFailure::NoProof { theirs: remote_id }));
+            contenders.narrow(Unfit::Method, |_| false);
+            return Err(failed(&contenders, AuthFailure::NoProof { theirs: theirs.clone() }));
         };
         let proof = Proof {
             prover: Role::Initiator,
@@ -316,8 +341,23 @@ impl InitReceived {
             id_body: request.idi.1,
             int_auth: answered.int_auth.octets(id),
         };
-        proof.check(&connection.config, &answered.channel, auth, &remote_id)?;
-        Ok((connection, remote_id))
+        let mut last = None;
+        for connection in contenders.fit.clone() {
+            match proof.check(&connection.config, &answered.channel, auth, &theirs) {
+                Ok(()) => return Ok((connection, theirs)),
+                Err(error) => {
+                    let by_method = matches!(&error, Error::AuthenticationFailed(why) if matches!(**why, AuthFailure::Method { .. }));
+                    let why = if by_method { Unfit::Method } else { Unfit::Proof };
+                    contenders.narrow(why, |other| other.id != connection.id);
+                    last = Some(error);
+                }
+            }
+        }
+        Err(match last {
+            Some(Error::AuthenticationFailed(only)) => failed(&contenders, *only),
+            Some(error) => error,
+            None => failed(&contenders, AuthFailure::NoProof { theirs: theirs.clone() }),
+        })
     }
 
     /// Our own proof.
@@ -343,7 +383,7 @@ impl InitReceived {
     ) -> State {
         let proof = match &self.progress {
             Progress::Answered(answered) => self.prove(common, answered, id),
-            Progress::Responding(_) => Err(CryptoError::Unsupported),
+            Progress::Responding(..) => Err(CryptoError::Unsupported),
         };
         let auth = match proof {
             Ok(auth) => auth,

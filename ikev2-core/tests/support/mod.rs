@@ -8,10 +8,11 @@ use std::collections::{BTreeMap, VecDeque};
 
 use ikev2_core::config::ConnectionConfig;
 use ikev2_core::job::{Answer, InstallFailed, Request};
+use ikev2_core::sketch::{NameKind, Sketch};
 use ikev2_core::{
     ChildConfig, ChildInstall, ConnectionId, CookiePolicy, Discarded, Endpoint, EndpointConfig, Event,
     ExchangeTrace, Executor, Identity, IkeHandle, IkeSaState, Input, IntermediateUse, Output, Path,
-    PeerIdentity, Startup,
+    PeerIdentity, Rate, Startup,
 };
 use ipsec_crypto::{Secret, Suite, rustcrypto};
 use ipsec_sa::{Instant, SaParams};
@@ -39,6 +40,7 @@ pub struct Options {
     pub ike: &'static str,
     pub ike_b: Option<&'static str>,
     pub esp: &'static str,
+    pub psk_a: &'static [u8],
     pub psk_b: &'static [u8],
     pub id_a: &'static str,
     pub remote_b: &'static str,
@@ -55,6 +57,15 @@ pub struct Options {
     /// How long B takes an authentication for good, in seconds.
     pub reauth_b: Option<u64>,
     pub max_children_b: usize,
+    /// How often B lets A ask for CREATE_CHILD_SA.
+    pub rate_b: Option<Rate>,
+    /// Whether later fragments may travel in the child, at A and at B.
+    pub fragments: (bool, bool),
+    /// Another child of B's, behind the first: its own selectors.
+    pub second_b: Option<&'static str>,
+    /// A's own selectors.
+    pub remote_a: &'static str,
+    pub tell_strangers: bool,
     /// What A tells in IKE_INTERMEDIATE.
     pub intermediate_a: Vec<Vec<u8>>,
     /// Whether B takes that.
@@ -70,6 +81,7 @@ impl Default for Options {
             ike: "aes256gcm16-prfsha256-x25519",
             ike_b: None,
             esp: "aes256gcm16",
+            psk_a: b"swordfish",
             psk_b: b"swordfish",
             id_a: "a.test",
             remote_b: "10.1.0.0/24",
@@ -83,6 +95,11 @@ impl Default for Options {
             ah: false,
             reauth_b: None,
             max_children_b: 64,
+            rate_b: None,
+            fragments: (false, false),
+            second_b: None,
+            remote_a: "10.2.0.0/24",
+            tell_strangers: false,
             intermediate_a: Vec::new(),
             intermediate_b: true,
             lifetime_a: (None, None),
@@ -129,6 +146,67 @@ pub fn keys_agree(a: &Child, b: &Child) {
     assert!(key(&a.inward).len() >= 16);
 }
 
+/// One side's connection with the other.
+pub fn connection(options: &Options, side: Side) -> ConnectionConfig {
+    let (local, remote) = match side {
+        Side::A => (ADDRESS_A, ADDRESS_B),
+        Side::B => (ADDRESS_B, ADDRESS_A),
+    };
+    let (id, peer, psk, ike, selectors): (&str, &str, &[u8], &str, _) = match side {
+        Side::A => (options.id_a, "b.test", options.psk_a, options.ike, ("10.1.0.0/24", options.remote_a)),
+        Side::B => (
+            "b.test",
+            "a.test",
+            options.psk_b,
+            options.ike_b.unwrap_or(options.ike),
+            ("10.2.0.0/24", options.remote_b),
+        ),
+    };
+    let mut child = ChildConfig::tunnel(
+        "net",
+        vec![selectors.0.parse().unwrap()],
+        vec![selectors.1.parse().unwrap()],
+        vec![if options.ah { Suite::ah(options.esp) } else { Suite::esp(options.esp) }.unwrap()],
+    );
+    child.non_first_fragments = if side == Side::A { options.fragments.0 } else { options.fragments.1 };
+    if side == Side::A {
+        if options.keep {
+            child.startup = Startup::Keep;
+        }
+        child.lifetimes.soft.time = options.lifetime_a.0.map(Duration::from_secs);
+        child.lifetimes.hard.time = options.lifetime_a.1.map(Duration::from_secs);
+    }
+    let identity = |text: &str| text.parse::<Identity>().unwrap();
+    let mut connection = ConnectionConfig::psk(
+        "peer",
+        identity(id),
+        PeerIdentity::Exactly(identity(peer)),
+        Secret::new(psk),
+        vec![Suite::ike(ike).unwrap()],
+    )
+    .between(local, remote)
+    .with_child(child);
+    if side == Side::A {
+        let wanted = options.intermediate_a.iter().cloned();
+        connection.intermediate = wanted.map(IntermediateUse::VendorId).collect();
+    }
+    if side == Side::B {
+        connection.window = options.window_b;
+        connection.lifetime.reauth = options.reauth_b.map(Duration::from_secs);
+        connection.max_children = options.max_children_b;
+    }
+    if side == Side::B {
+        connection.create_child_rate = options.rate_b.unwrap_or(connection.create_child_rate);
+        if let Some(local) = options.second_b {
+            let mut second = connection.children[0].clone();
+            second.name = "second".into();
+            second.local = vec![local.parse().unwrap()];
+            connection.children.push(second);
+        }
+    }
+    connection
+}
+
 struct Host {
     endpoint: Endpoint,
     path: Path,
@@ -161,21 +239,10 @@ impl Pair {
                 Side::A => (ADDRESS_A, ADDRESS_B),
                 Side::B => (ADDRESS_B, ADDRESS_A),
             };
-            let (id, peer, psk, ike, selectors): (&str, &str, &[u8], &str, _) = match side {
-                Side::A => {
-                    (options.id_a, "b.test", b"swordfish", options.ike, ("10.1.0.0/24", "10.2.0.0/24"))
-                }
-                Side::B => (
-                    "b.test",
-                    "a.test",
-                    options.psk_b,
-                    options.ike_b.unwrap_or(options.ike),
-                    ("10.2.0.0/24", options.remote_b),
-                ),
-            };
             let mut config = EndpointConfig::default();
             config.trace = true;
             config.key_log = true;
+            config.tell_strangers = options.tell_strangers;
             config.intermediate = side == Side::A || options.intermediate_b;
             config.cookie = options.cookie;
             config.fragment_size = options.fragment_size;
@@ -187,38 +254,7 @@ impl Pair {
             let seed = options.seed * 2 + u64::from(side == Side::B);
             let rng = Box::new(ChaCha20Rng::seed_from_u64(seed));
             let mut endpoint = Endpoint::new(config, rustcrypto::provider(), rng, Instant::ZERO);
-            let mut child = ChildConfig::tunnel(
-                "net",
-                vec![selectors.0.parse().unwrap()],
-                vec![selectors.1.parse().unwrap()],
-                vec![if options.ah { Suite::ah(options.esp) } else { Suite::esp(options.esp) }.unwrap()],
-            );
-            if side == Side::A {
-                if options.keep {
-                    child.startup = Startup::Keep;
-                }
-                child.lifetimes.soft.time = options.lifetime_a.0.map(Duration::from_secs);
-                child.lifetimes.hard.time = options.lifetime_a.1.map(Duration::from_secs);
-            }
-            let identity = |text: &str| text.parse::<Identity>().unwrap();
-            let mut connection = ConnectionConfig::psk(
-                "peer",
-                identity(id),
-                PeerIdentity::Exactly(identity(peer)),
-                Secret::new(psk),
-                vec![Suite::ike(ike).unwrap()],
-            )
-            .between(local, remote)
-            .with_child(child);
-            if side == Side::A {
-                let wanted = options.intermediate_a.iter().cloned();
-                connection.intermediate = wanted.map(IntermediateUse::VendorId).collect();
-            }
-            if side == Side::B {
-                connection.window = options.window_b;
-                connection.lifetime.reauth = options.reauth_b.map(Duration::from_secs);
-                connection.max_children = options.max_children_b;
-            }
+            let connection = connection(&options, side);
             endpoint.add_connection(connection).unwrap();
             Host {
                 endpoint,
@@ -536,4 +572,32 @@ impl Pair {
             })
             .collect()
     }
+}
+
+/// What a model checker sees of an endpoint.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Drawing(pub Vec<(u8, Vec<u8>)>);
+
+impl Sketch for Drawing {
+    fn number(&mut self, number: u64) {
+        self.0.push((0, number.to_be_bytes().to_vec()));
+    }
+
+    fn name(&mut self, kind: NameKind, name: u64) {
+        self.0.push((1 + kind as u8, name.to_be_bytes().to_vec()));
+    }
+
+    fn nonce(&mut self, nonce: &[u8]) {
+        self.0.push((10, nonce.to_vec()));
+    }
+
+    fn message(&mut self, datagram: &[u8]) {
+        self.0.push((11, datagram.to_vec()));
+    }
+}
+
+pub fn sketch(endpoint: &Endpoint, now: Instant) -> Drawing {
+    let mut drawing = Drawing::default();
+    endpoint.sketch(now, &mut drawing);
+    drawing
 }

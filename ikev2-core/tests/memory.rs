@@ -1,0 +1,203 @@
+//! What IKE SAs take of memory, octet by octet as asked for of the allocator. `cargo test -p ikev2-core --test memory --
+//! --nocapture` prints the figures.
+
+#![allow(clippy::std_instead_of_alloc, clippy::cast_possible_wrap, reason = "a test")]
+
+use core::alloc::{GlobalAlloc, Layout};
+use core::cell::Cell;
+use core::net::{IpAddr, Ipv4Addr};
+use std::alloc::System;
+
+use ikev2_core::{
+    ChildConfig, ConnectionConfig, CookiePolicy, Endpoint, EndpointConfig, Identity, Input, Output, Path,
+    PeerIdentity, Uniqueness,
+};
+use ipsec_crypto::{Secret, Suite, rustcrypto};
+use ipsec_sa::Instant;
+use rand_chacha::ChaCha8Rng;
+use rand_chacha::rand_core::SeedableRng;
+
+/// Counts what the thread that asks for it holds.
+struct Counting;
+
+thread_local! {
+    static LIVE: Cell<isize> = const { Cell::new(0) };
+}
+
+fn count(by: isize) {
+    let _ = LIVE.try_with(|live| live.set(live.get() + by));
+}
+
+// SAFETY: everything is handed on to the system's allocator unchanged.
+unsafe impl GlobalAlloc for Counting {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        count(isize::try_from(layout.size()).unwrap_or(0));
+        // SAFETY: the caller's promises are passed on.
+        unsafe { System.alloc(layout) }
+    }
+
+    unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
+        count(-isize::try_from(layout.size()).unwrap_or(0));
+        // SAFETY: the caller's promises are passed on.
+        unsafe { System.dealloc(pointer, layout) }
+    }
+}
+
+#[global_allocator]
+static ALLOCATOR: Counting = Counting;
+
+fn live() -> isize {
+    LIVE.get()
+}
+
+const A: IpAddr = IpAddr::V4(Ipv4Addr::new(192, 0, 2, 1));
+const B: IpAddr = IpAddr::V4(Ipv4Addr::new(192, 0, 2, 2));
+const SAS: isize = 64;
+
+const SUITES: [(&str, &str); 2] =
+    [("aes256gcm16-prfsha256-x25519", "aes256gcm16"), ("aes256-sha256-ecp256", "aes256-sha256")];
+
+fn endpoint(seed: u64, (ike, esp): (&str, &str)) -> Endpoint {
+    let mut config = EndpointConfig::default();
+    config.cookie = CookiePolicy::Never;
+    config.max_half_open_per_source = 1024;
+    let rng = Box::new(ChaCha8Rng::seed_from_u64(seed));
+    let mut endpoint = Endpoint::new(config, rustcrypto::provider(), rng, Instant::ZERO);
+    let (us, peer) =
+        if seed % 2 == 1 { (("a.test", A), ("b.test", B)) } else { (("b.test", B), ("a.test", A)) };
+    let net =
+        |name: &str| vec![if name == "a.test" { "10.1.0.0/24" } else { "10.2.0.0/24" }.parse().unwrap()];
+    let child = ChildConfig::tunnel("net", net(us.0), net(peer.0), vec![Suite::esp(esp).unwrap()]);
+    let mut connection = ConnectionConfig::psk(
+        "peer",
+        Identity::fqdn(us.0),
+        PeerIdentity::Exactly(Identity::fqdn(peer.0)),
+        Secret::new(b"swordfish"),
+        vec![Suite::ike(ike).unwrap()],
+    )
+    .between(us.1, peer.1)
+    .with_child(child);
+    connection.uniqueness = Uniqueness::Keep;
+    endpoint.add_connection(connection).unwrap();
+    endpoint
+}
+
+type Wire = Vec<(Path, Vec<u8>)>;
+
+/// Takes all outputs.
+fn poll(endpoint: &mut Endpoint) -> Wire {
+    let mut wire = Vec::new();
+    loop {
+        match endpoint.poll_output() {
+            Output::Transmit { path, data, .. } => wire.push((path, data)),
+            Output::Event(..) => {}
+            Output::Timeout(_) => return wire,
+        }
+    }
+}
+
+/// What the datagrams take, which are not the endpoint's any more.
+fn held(wire: &Wire) -> isize {
+    let datagrams: usize = wire.iter().map(|(_, data)| data.capacity()).sum();
+    (datagrams + wire.capacity() * size_of::<(Path, Vec<u8>)>()) as isize
+}
+
+/// Octets that `run` leaves behind in its endpoint.
+fn grown<T>(run: impl FnOnce() -> T) -> (isize, T) {
+    let before = live();
+    let result = run();
+    (live() - before, result)
+}
+
+#[test]
+fn an_established_ike_sa_with_one_child_takes_four_kilobytes_at_most() {
+    for suites in SUITES {
+        let (mut a, mut b) = (endpoint(1, suites), endpoint(2, suites));
+        let (mut of_a, mut of_b, mut cached) = (0, 0, 0);
+        for number in 0..=SAS {
+            let mut growth = [0; 2];
+            let mut last = 0;
+            let (by, _) =
+                grown(|| a.connect(Instant::from_secs(1), ikev2_core::ConnectionId(0), Some(0), None));
+            growth[0] += by;
+            for _ in 0..2 {
+                // What one side takes when it polls and what the other does when it is handed a datagram is told
+                // apart by polling first.
+                for side in 0..2 {
+                    let (from, to) = if side == 0 { (&mut a, &mut b) } else { (&mut b, &mut a) };
+                    let (by, wire) = grown(|| poll(from));
+                    growth[side] += by - held(&wire);
+                    for (path, mut data) in wire {
+                        last = data.len() as isize;
+                        let path = Path { local: path.remote, remote: path.local, transport: path.transport };
+                        let now = Instant::from_secs(1);
+                        let input = Input::Datagram { now, path, ecn: 0, data: &mut data };
+                        let (by, result) = grown(|| to.handle_input(input));
+                        result.unwrap();
+                        growth[1 - side] += by;
+                    }
+                }
+            }
+            for (side, endpoint) in [&mut a, &mut b].into_iter().enumerate() {
+                let (by, wire) = grown(|| poll(endpoint));
+                growth[side] += by;
+                assert!(wire.is_empty());
+            }
+            // The first one brings what is there once.
+            if number > 0 {
+                of_a += growth[0];
+                of_b += growth[1];
+                cached += last;
+            }
+        }
+        assert_eq!(b.ike_sas().filter(|ike| ike.children.len() == 1).count(), 65);
+        assert_eq!(a.ike_sas().filter(|ike| ike.children.len() == 1).count(), 65);
+        let (initiator, responder, cached) = (of_a / SAS, of_b / SAS, cached / SAS);
+        println!(
+            "{}: an initiator's IKE SA with a child {initiator} octets, a responder's {} and {cached} of its last response",
+            suites.0,
+            responder - cached
+        );
+        assert!((500..=4096).contains(&initiator), "{initiator}");
+        assert!((500..=4096).contains(&(responder - cached)), "{responder} - {cached}");
+    }
+}
+
+#[test]
+fn a_half_open_ike_sa_takes_two_kilobytes_at_most_besides_its_messages() {
+    for suites in SUITES {
+        let mut b = endpoint(2, suites);
+        let (mut of_b, mut messages) = (0, 0);
+        let mut initiators = Vec::new();
+        for number in 0..=SAS {
+            let mut a = endpoint(2 * u64::try_from(number).unwrap() + 3, suites);
+            a.connect(Instant::from_secs(1), ikev2_core::ConnectionId(0), Some(0), None).unwrap();
+            let mut last = 0;
+            for (path, mut data) in poll(&mut a) {
+                messages += if number > 0 { data.len() as isize } else { 0 };
+                let path = Path { local: path.remote, remote: path.local, transport: path.transport };
+                let now = Instant::from_secs(1);
+                let input = Input::Datagram { now, path, ecn: 0, data: &mut data };
+                let (by, result) = grown(|| b.handle_input(input));
+                result.unwrap();
+                last += by;
+            }
+            let (by, wire) = grown(|| poll(&mut b));
+            last += by - held(&wire);
+            if number > 0 {
+                of_b += last;
+                messages += wire.iter().map(|(_, data)| data.len() as isize).sum::<isize>();
+            }
+            initiators.push(a);
+        }
+        assert_eq!(b.ike_sas().count(), 65);
+        println!(
+            "{}: a half-open IKE SA {} octets and {} of its two messages",
+            suites.0,
+            (of_b - messages) / SAS,
+            messages / SAS
+        );
+        assert!((of_b - messages) / SAS <= 2048, "{of_b} {messages}");
+        drop(initiators);
+    }
+}
