@@ -7,7 +7,9 @@ use thiserror::Error;
 
 use crate::classify::Classifier;
 use crate::flow_cache::FlowCache;
-use crate::{Direction, Flow, InterfaceId, Mode, PolicyId, SecurityProtocol, TrafficSelector};
+use crate::{
+    AssertedId, Direction, Flow, IdPattern, InterfaceId, Mode, PolicyId, SecurityProtocol, TrafficSelector,
+};
 
 /// What happens to a packet that matches.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -86,6 +88,9 @@ pub struct Policy {
     pub direction: Option<Direction>,
     /// Virtual interface that it belongs to.
     pub interface: Option<InterfaceId>,
+    /// Peers that it is about, where the PAD has them found by name (RFC 4301 §4.4.1.1); the selectors decide about
+    /// packets all the same.
+    pub peers: Vec<IdPattern>,
 }
 
 impl Policy {
@@ -98,13 +103,29 @@ impl Policy {
         remote: Vec<TrafficSelector>,
         action: PolicyAction,
     ) -> Self {
-        Self { id, name: name.into(), local, remote, action, direction: None, interface: None }
+        Self {
+            id,
+            name: name.into(),
+            local,
+            remote,
+            action,
+            direction: None,
+            interface: None,
+            peers: Vec::new(),
+        }
     }
 
     /// Restricts it to one direction.
     #[must_use]
     pub const fn for_direction(mut self, direction: Direction) -> Self {
         self.direction = Some(direction);
+        self
+    }
+
+    /// Names a peer that it is about.
+    #[must_use]
+    pub fn with_peer(mut self, peer: IdPattern) -> Self {
+        self.peers.push(peer);
         self
     }
 
@@ -257,6 +278,12 @@ impl SecurityPolicyDatabase {
         self.classifier = None;
         self.cache.clear();
         self.scans = 0;
+    }
+
+    /// The policies that name a peer, in their order: what it may have Child SAs for where the PAD says
+    /// [`crate::ChildAuthorization::ByName`].
+    pub fn of_peer<'a>(&'a self, peer: AssertedId<'a>) -> impl Iterator<Item = &'a Policy> {
+        self.policies.iter().filter(move |policy| policy.peers.iter().any(|name| name.matches(peer)))
     }
 
     /// All policies in their order.
