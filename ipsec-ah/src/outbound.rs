@@ -210,6 +210,12 @@ impl AhOutbound {
         Ok(())
     }
 
+    /// The SPI that its packets carry.
+    #[must_use]
+    pub const fn spi(&self) -> ipsec_wire::Spi {
+        self.transform.spi
+    }
+
     /// The sequence numbers: how many are left, and whether a new SA is due.
     #[must_use]
     pub const fn sequence(&self) -> &SequenceCounter {

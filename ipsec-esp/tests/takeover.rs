@@ -35,7 +35,7 @@ fn another_node_goes_on_where_the_first_was_lost() {
         EspOutbound::new(&params(Direction::Outbound), &provider, OuterHeader::None, &mut rng).unwrap();
     let mut inbound = EspInbound::new(&params(Direction::Inbound), &provider).unwrap();
     let mut other = EspInbound::new(&params(Direction::Inbound), &provider).unwrap();
-    let mut seal = |sa: &mut EspOutbound| {
+    let seal = |sa: &mut EspOutbound| {
         let mut buf = [0; 192];
         buf[64..84].copy_from_slice(&[0x45, 0, 0, 20, 0, 0, 0, 0, 64, 17, 0, 0, 10, 0, 0, 1, 10, 0, 0, 2]);
         let range = sa.seal_in_place(&mut buf, 64..84, IpProtocol::IPV4).unwrap();

@@ -522,10 +522,10 @@ impl Established {
 
     /// Follows a peer behind a NAT to its new address: only on authentic messages that were not seen before, and not
     /// when a NAT stands before us (RFC 7296 §2.23).
-    fn follow(&self, common: &mut Common, path: Path) {
+    pub(crate) fn follow(&self, common: &mut Common, path: Path) -> bool {
         let follows = common.nat.remote_behind_nat && !common.nat.local_behind_nat;
         if path == common.path || !follows || path.transport != common.path.transport {
-            return;
+            return false;
         }
         common.path = path;
         for child in self.children.values() {
@@ -535,6 +535,7 @@ impl Established {
                 outer: path.outer(),
             }));
         }
+        true
     }
 
     fn on_request(
