@@ -265,6 +265,18 @@ impl Endpoint {
         }
     }
 
+    /// Tells that an authentic packet, newer than all before, came on a Child SA by another path: a peer behind a NAT is
+    /// followed as by a message (RFC 7296 §2.23). Returns whether it was, with events for its children.
+    pub fn peer_moved(&mut self, now: Instant, handle: IkeHandle, path: Path) -> bool {
+        let Some(sa) = self.sas.get_mut(&handle) else { return false };
+        let IkeSa { common, state: State::Established(state), .. } = &mut **sa else { return false };
+        let moved = state.follow(now, common, path);
+        if moved && self.is_ready.insert(handle) {
+            self.ready.push_back(handle);
+        }
+        moved
+    }
+
     /// Hands in SPIs for inbound Child SAs ([`crate::SpiSource::Pool`]).
     pub fn supply_spis(&mut self, spis: impl IntoIterator<Item = Spi>) {
         for spi in spis {

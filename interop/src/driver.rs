@@ -462,7 +462,7 @@ impl Driver {
         let mut request = loop {
             match other.poll_output() {
                 Output::Transmit { data, .. } => break data,
-                Output::Event(..) => {}
+                Output::Event(..) | Output::Deliver(_) => {}
                 Output::Timeout(_) => return Err("connect sends nothing".into()),
             }
         };
@@ -564,10 +564,10 @@ impl Driver {
                     other => println!("an inner packet that is not for us: {other:?}"),
                 }
             }
-            Received::Ike | Received::Keepalive => {}
             Received::Dropped(reason) => {
                 println!("{:>9.3} dropped: {reason:?}", self.begun.elapsed().as_secs_f64());
             }
+            _ => {}
         }
         self.drain()?;
         if self.ours.hostile {
@@ -661,6 +661,7 @@ impl Driver {
             match self.stack.poll_output() {
                 Output::Transmit { path, data, .. } => self.transmit(&path, &data)?,
                 Output::Event(handle, event) => self.on_event(handle, event)?,
+                Output::Deliver(_) => {}
                 Output::Timeout(at) => {
                     self.timeout = at;
                     return Ok(());

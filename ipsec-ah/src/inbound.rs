@@ -3,6 +3,7 @@
 use core::ops::Range;
 
 use ipsec_crypto::{CryptoError, CryptoProvider};
+use ipsec_sa::snapshot::{InboundState, ResumeError, Takeover};
 use ipsec_sa::tunnel::inner_len;
 use ipsec_sa::{Direction, Meter, Mode, ReplayError, ReplayWindow, SaParams};
 use ipsec_wire::ike::SnId;
@@ -158,6 +159,21 @@ impl AhInbound {
     #[must_use]
     pub const fn window(&self) -> &ReplayWindow {
         &self.window
+    }
+
+    /// What moves in the SA, for a node that takes over; `epoch` is this node's.
+    #[must_use]
+    pub fn state(&self, epoch: u64) -> InboundState {
+        InboundState::take(self.transform.spi, epoch, &self.window, &self.meter)
+    }
+
+    /// Goes on with the SA of another node (RFC 6311 §5.2).
+    ///
+    /// # Errors
+    /// [`ResumeError`], and nothing changes.
+    pub fn resume(&mut self, state: &InboundState, takeover: &Takeover) -> Result<(), ResumeError> {
+        let last = if self.transform.esn { u64::MAX } else { u64::from(u32::MAX) };
+        state.resume(takeover, self.transform.spi, last, &mut self.window, &mut self.meter)
     }
 
     /// Packets opened, and their octets after.

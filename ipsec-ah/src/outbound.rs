@@ -4,6 +4,7 @@ use core::net::IpAddr;
 use core::ops::Range;
 
 use ipsec_crypto::CryptoProvider;
+use ipsec_sa::snapshot::{OutboundState, ResumeError, Takeover};
 use ipsec_sa::tunnel::OuterFields;
 use ipsec_sa::{Direction, HeaderPolicy, Meter, Mode, Outer, SaParams, SequenceCounter};
 use ipsec_wire::ip::{IpsecPlace, Ipv4Header, Ipv6Header};
@@ -209,6 +210,12 @@ impl AhOutbound {
         Ok(())
     }
 
+    /// The SPI that its packets carry.
+    #[must_use]
+    pub const fn spi(&self) -> ipsec_wire::Spi {
+        self.transform.spi
+    }
+
     /// The sequence numbers: how many are left, and whether a new SA is due.
     #[must_use]
     pub const fn sequence(&self) -> &SequenceCounter {
@@ -218,6 +225,20 @@ impl AhOutbound {
     /// The sequence numbers, to jump ahead.
     pub const fn sequence_mut(&mut self) -> &mut SequenceCounter {
         &mut self.counter
+    }
+
+    /// What moves in the SA, for a node that takes over; `epoch` is this node's.
+    #[must_use]
+    pub const fn state(&self, epoch: u64) -> OutboundState {
+        OutboundState::take(self.transform.spi, epoch, &self.counter, &self.meter)
+    }
+
+    /// Goes on with the SA of another node (RFC 6311 §5.2).
+    ///
+    /// # Errors
+    /// [`ResumeError`], and nothing changes.
+    pub fn resume(&mut self, state: &OutboundState, takeover: &Takeover) -> Result<(), ResumeError> {
+        state.resume(takeover, self.transform.spi, &mut self.counter, &mut self.meter)
     }
 
     /// Packets sealed, and their octets before.

@@ -5,6 +5,7 @@ use core::ops::Range;
 
 use bytes::{BufMut, BytesMut};
 use ipsec_crypto::CryptoProvider;
+use ipsec_sa::snapshot::{OutboundState, ResumeError, Takeover};
 use ipsec_sa::{Meter, Outer, ReservedSeq, SaParams, SequenceCounter};
 use ipsec_wire::IpProtocol;
 use rand_core::CryptoRng;
@@ -225,6 +226,20 @@ impl EspOutbound {
     /// The sequence numbers, to jump ahead.
     pub const fn sequence_mut(&mut self) -> &mut SequenceCounter {
         &mut self.counter
+    }
+
+    /// What moves in the SA, for a node that takes over; `epoch` is this node's.
+    #[must_use]
+    pub const fn state(&self, epoch: u64) -> OutboundState {
+        OutboundState::take(self.transform.spi(), epoch, &self.counter, &self.meter)
+    }
+
+    /// Goes on with the SA of another node (RFC 6311 §5.2).
+    ///
+    /// # Errors
+    /// [`ResumeError`], and nothing changes.
+    pub fn resume(&mut self, state: &OutboundState, takeover: &Takeover) -> Result<(), ResumeError> {
+        state.resume(takeover, self.transform.spi(), &mut self.counter, &mut self.meter)
     }
 
     /// Packets and payload octets sealed.

@@ -3,7 +3,7 @@
 use core::net::IpAddr;
 
 use ipsec_crypto::CryptoProvider;
-use ipsec_sa::{Encapsulation, SaParams};
+use ipsec_sa::{Encapsulation, Outer, SaParams};
 
 use crate::SaError;
 use crate::cipher::{HEADER_LEN, Lengths};
@@ -26,22 +26,18 @@ impl PacketLayout {
     /// [`SaError`] where the algorithms are unknown or do not go together.
     pub fn new(params: &SaParams, provider: &CryptoProvider) -> Result<Self, SaError> {
         let lengths = Lengths::new(params, provider)?;
-        let ip = match params.outer.remote {
-            IpAddr::V4(_) => 20,
-            IpAddr::V6(_) => 40,
-        };
-        let between = match params.outer.encapsulation {
-            Encapsulation::None => 0,
-            Encapsulation::Udp { .. } => 8,
-            // A TCP header without options and the length in front of each message (RFC 9329 §3).
-            _ => 22,
-        };
         Ok(Self {
-            outer: ip + between,
+            outer: outer_len(&params.outer),
             header: HEADER_LEN as u8 + lengths.iv,
             align: lengths.align,
             icv: lengths.icv,
         })
+    }
+
+    /// The layout after a move to other outer addresses or another encapsulation.
+    #[must_use]
+    pub const fn moved(self, outer: &Outer) -> Self {
+        Self { outer: outer_len(outer), ..self }
     }
 
     /// Octets of the outer packet around a payload of `payload` octets: in tunnel mode an inner IP packet.
@@ -63,4 +59,19 @@ impl PacketLayout {
     const fn fixed(&self) -> usize {
         self.outer as usize + self.header as usize + self.icv as usize
     }
+}
+
+/// Octets of the outer IP header and what stands between it and ESP.
+const fn outer_len(outer: &Outer) -> u8 {
+    let ip = match outer.remote {
+        IpAddr::V4(_) => 20,
+        IpAddr::V6(_) => 40,
+    };
+    let between = match outer.encapsulation {
+        Encapsulation::None => 0,
+        Encapsulation::Udp { .. } => 8,
+        // A TCP header without options and the length in front of each message (RFC 9329 §3).
+        _ => 22,
+    };
+    ip + between
 }

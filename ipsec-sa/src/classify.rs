@@ -8,7 +8,7 @@
 use alloc::vec::Vec;
 use core::net::IpAddr;
 
-use crate::{Direction, Flow, Policy, TrafficSelector};
+use crate::{Direction, Flow, InterfaceId, Policy, TrafficSelector};
 
 /// Boxes that are scanned rather than cut further.
 const LEAF: usize = 6;
@@ -144,10 +144,19 @@ impl Classifier {
     }
 
     /// The place of the first policy that matches.
-    pub(crate) fn find(&self, policies: &[Policy], direction: Direction, flow: &Flow) -> Option<u32> {
+    pub(crate) fn find(
+        &self,
+        policies: &[Policy],
+        direction: Direction,
+        flow: &Flow,
+        interface: Option<InterfaceId>,
+    ) -> Option<u32> {
         let tree = self.trees.get(tree_of(direction, flow.src.is_ipv4(), flow.has_one_value()))?;
-        let matches =
-            |place: &u32| policies.get(*place as usize).is_some_and(|policy| policy.matches(direction, flow));
+        let matches = |place: &u32| {
+            policies
+                .get(*place as usize)
+                .is_some_and(|policy| policy.interface == interface && policy.matches(direction, flow))
+        };
         tree.candidates(&point(flow)).iter().copied().find(matches)
     }
 

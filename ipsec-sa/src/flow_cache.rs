@@ -4,7 +4,7 @@ use alloc::boxed::Box;
 use alloc::vec;
 use core::net::IpAddr;
 
-use crate::{Direction, Flow};
+use crate::{Direction, Flow, InterfaceId};
 
 /// Decisions by flow, each at the one place that its hash names: a later flow with the same place takes it over.
 #[derive(Clone, Debug, Default)]
@@ -17,6 +17,7 @@ pub(crate) struct FlowCache {
 struct Entry {
     flow: Flow,
     direction: Direction,
+    interface: Option<InterfaceId>,
     /// Place of the policy; `None` where none matches.
     policy: Option<u32>,
 }
@@ -25,18 +26,30 @@ impl FlowCache {
     const ENTRIES: usize = 4096;
 
     #[inline]
-    pub(crate) fn find(&self, direction: Direction, flow: &Flow) -> Option<Option<u32>> {
+    pub(crate) fn find(
+        &self,
+        direction: Direction,
+        flow: &Flow,
+        interface: Option<InterfaceId>,
+    ) -> Option<Option<u32>> {
         let entry = self.entries.get(self.place(direction, flow))?.as_ref()?;
-        (entry.direction == direction && entry.flow == *flow).then_some(entry.policy)
+        let same = entry.direction == direction && entry.interface == interface && entry.flow == *flow;
+        same.then_some(entry.policy)
     }
 
-    pub(crate) fn remember(&mut self, direction: Direction, flow: &Flow, policy: Option<u32>) {
+    pub(crate) fn remember(
+        &mut self,
+        direction: Direction,
+        flow: &Flow,
+        interface: Option<InterfaceId>,
+        policy: Option<u32>,
+    ) {
         if self.entries.is_empty() {
             self.entries = vec![None; Self::ENTRIES].into_boxed_slice();
         }
         let place = self.place(direction, flow);
         if let Some(entry) = self.entries.get_mut(place) {
-            *entry = Some(Entry { flow: *flow, direction, policy });
+            *entry = Some(Entry { flow: *flow, direction, interface, policy });
         }
     }
 

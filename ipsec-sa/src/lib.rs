@@ -1,5 +1,5 @@
 //! The databases of RFC 4301 and the small machines in them: SA parameters, selectors, replay windows, sequence
-//! numbers, lifetimes, the SAD and the SPD.
+//! numbers, lifetimes, the SAD, the SPD and the PAD.
 #![no_std]
 #![forbid(unsafe_code)]
 
@@ -12,6 +12,7 @@ mod foreign;
 mod fragment;
 mod fragment_flows;
 mod lifetime;
+mod pad;
 mod params;
 pub mod pmtu;
 mod reassembly;
@@ -21,6 +22,7 @@ mod selector;
 mod seq;
 #[cfg(all(feature = "shared", target_has_atomic = "64"))]
 mod shared;
+pub mod snapshot;
 mod spd;
 mod time;
 pub mod tunnel;
@@ -29,6 +31,10 @@ pub use flow::Flow;
 pub use fragment::{FragmentError, Fragments};
 pub use fragment_flows::FragmentFlows;
 pub use lifetime::{LifetimeEvent, LifetimeExpired, LifetimeState, Limit, Meter};
+pub use pad::{
+    AssertedId, ChildAuthorization, IdPattern, IdPatternError, PadEntry, PadError, PeerAuthentication,
+    PeerAuthorizationDatabase, Unauthorized,
+};
 pub use params::{
     DfPolicy, Direction, DscpPolicy, EcnPolicy, Encapsulation, HeaderPolicy, IkeSaRef, InterfaceId,
     IpCompCpis, Lifetime, Lifetimes, Mode, NatOriginalAddresses, Outer, PolicyId, Role, SaAlgorithms, SaKeys,

@@ -1,5 +1,7 @@
 //! Soft and hard lifetimes of an SA, by time, octets and packets (RFC 4301 §4.4.2.1).
 
+use core::time::Duration;
+
 use thiserror::Error;
 
 use crate::{Instant, Lifetime, Lifetimes};
@@ -62,6 +64,14 @@ impl Meter {
         Ok(())
     }
 
+    /// Goes on from what another node has counted. Packets whose number is not known are taken to be as long as the others
+    /// were.
+    pub fn resume(&mut self, packets: u64, octets: u64, unknown: u64) {
+        let mean = octets.div_ceil(packets.max(1));
+        self.packets = self.packets.max(packets.saturating_add(unknown));
+        self.octets = self.octets.max(octets.saturating_add(mean.saturating_mul(unknown)));
+    }
+
     /// Counts one packet.
     #[inline]
     pub fn count(&mut self, octets: u64) {
@@ -87,6 +97,8 @@ impl Meter {
 pub struct LifetimeState {
     lifetimes: Lifetimes,
     created: Instant,
+    /// Age when it came here.
+    before: Duration,
     soft_reported: bool,
     hard_reported: bool,
 }
@@ -95,7 +107,19 @@ impl LifetimeState {
     /// An SA made at `now`.
     #[must_use]
     pub const fn new(lifetimes: Lifetimes, now: Instant) -> Self {
-        Self { lifetimes, created: now, soft_reported: false, hard_reported: false }
+        Self::aged(lifetimes, now, Duration::ZERO)
+    }
+
+    /// An SA that had this age at `now`: another node made it.
+    #[must_use]
+    pub const fn aged(lifetimes: Lifetimes, now: Instant, before: Duration) -> Self {
+        Self { lifetimes, created: now, before, soft_reported: false, hard_reported: false }
+    }
+
+    /// The SA's age.
+    #[must_use]
+    pub const fn age(&self, now: Instant) -> Duration {
+        self.before.saturating_add(now.saturating_since(self.created))
     }
 
     /// The event that is due, each kind once.
@@ -121,11 +145,11 @@ impl LifetimeState {
         let soft = if self.soft_reported { None } else { self.lifetimes.soft.time };
         let hard = if self.hard_reported { None } else { self.lifetimes.hard.time };
         let soft = if self.hard_reported { None } else { soft };
-        soft.into_iter().chain(hard).min().map(|age| self.created + age)
+        soft.into_iter().chain(hard).min().map(|age| self.created + age.saturating_sub(self.before))
     }
 
     fn reached(&self, lifetime: &Lifetime, now: Instant, meter: &Meter) -> Option<Limit> {
-        if lifetime.time.is_some_and(|age| now.saturating_since(self.created) >= age) {
+        if lifetime.time.is_some_and(|age| self.age(now) >= age) {
             return Some(Limit::Time);
         }
         if lifetime.octets.is_some_and(|octets| meter.octets >= octets) {
@@ -141,7 +165,6 @@ impl LifetimeState {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use core::time::Duration;
 
     #[test]
     fn soft_comes_before_hard_and_each_once() {
@@ -164,6 +187,21 @@ mod tests {
         assert_eq!(state.poll(Instant::from_secs(86), &meter), Some(LifetimeEvent::Hard(Limit::Packets)));
         assert_eq!(state.poll(Instant::from_secs(500), &meter), None);
         assert_eq!(state.deadline(), None);
+    }
+
+    #[test]
+    fn an_sa_that_came_from_elsewhere_keeps_its_age_and_its_counts() {
+        let hard = Lifetime { time: Some(Duration::from_secs(100)), packets: Some(30), octets: None };
+        let lifetimes = Lifetimes { soft: Lifetime::default(), hard };
+        let mut state = LifetimeState::aged(lifetimes, Instant::from_secs(5), Duration::from_secs(90));
+        assert_eq!(state.deadline(), Some(Instant::from_secs(15)));
+        let mut meter = Meter::new(&hard);
+        meter.resume(10, 95, 7);
+        assert_eq!((meter.packets(), meter.octets()), (17, 95 + 7 * 10));
+        meter.resume(1, 1, 0);
+        assert_eq!((meter.packets(), meter.octets()), (17, 165), "never back");
+        assert_eq!(state.poll(Instant::from_secs(14), &meter), None);
+        assert_eq!(state.poll(Instant::from_secs(15), &meter), Some(LifetimeEvent::Hard(Limit::Time)));
     }
 
     #[test]

@@ -15,6 +15,7 @@ use crate::TrafficSelector;
 
 /// Which protocol protects the packets.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub enum SecurityProtocol {
     /// Encapsulating Security Payload (RFC 4303).
     Esp,
@@ -24,6 +25,7 @@ pub enum SecurityProtocol {
 
 /// What is protected (RFC 4301 §4.1).
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[non_exhaustive]
 pub enum Mode {
     /// A whole inner IP packet behind an outer header.
@@ -36,6 +38,7 @@ pub enum Mode {
 
 /// Which way packets go.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub enum Direction {
     /// To us.
     Inbound,
@@ -45,6 +48,7 @@ pub enum Direction {
 
 /// Which side of the exchange that made the SA we were.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub enum Role {
     /// We sent the request.
     Initiator,
@@ -74,6 +78,7 @@ pub struct SaKeys {
 
 /// How packets are wrapped between the outer IP header and ESP or AH.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[non_exhaustive]
 pub enum Encapsulation {
     /// Straight behind the IP header.
@@ -94,6 +99,7 @@ pub enum Encapsulation {
 
 /// Where packets go on the outside. An update event changes this without a rekey.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct Outer {
     /// Our address.
     pub local: IpAddr,
@@ -105,6 +111,7 @@ pub struct Outer {
 
 /// What becomes of the inner header's DSCP in the outer header (RFC 4301 §5.1.2).
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub enum DscpPolicy {
     /// Copied.
     #[default]
@@ -115,6 +122,7 @@ pub enum DscpPolicy {
 
 /// How the outer ECN field is made (RFC 6040 §4.1).
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub enum EcnPolicy {
     /// Normal mode: copied.
     #[default]
@@ -125,6 +133,7 @@ pub enum EcnPolicy {
 
 /// What becomes of the DF bit (RFC 4301 §8.1).
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub enum DfPolicy {
     /// Copied from the inner header.
     #[default]
@@ -137,6 +146,7 @@ pub enum DfPolicy {
 
 /// How the outer header's fields are made from the inner one's.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct HeaderPolicy {
     /// DSCP.
     pub dscp: DscpPolicy,
@@ -148,6 +158,7 @@ pub struct HeaderPolicy {
 
 /// When an SA is to be replaced (soft) and when it may not be used any more (hard); RFC 4301 §4.4.2.1.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct Lifetime {
     /// Age.
     pub time: Option<Duration>,
@@ -159,6 +170,7 @@ pub struct Lifetime {
 
 /// Soft and hard limits together.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct Lifetimes {
     /// Ask for a replacement.
     pub soft: Lifetime,
@@ -187,6 +199,7 @@ impl Lifetimes {
 
 /// IPComp's two numbers (RFC 3173 §4).
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct IpCompCpis {
     /// CPI of packets to us.
     pub inbound: u16,
@@ -196,6 +209,7 @@ pub struct IpCompCpis {
 
 /// The addresses before translation, for transport mode behind NAT (RFC 7296 §2.23.1).
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct NatOriginalAddresses {
     /// Ours as the peer sees it: the destination that it writes.
     pub local: IpAddr,
@@ -205,14 +219,17 @@ pub struct NatOriginalAddresses {
 
 /// A number of the caller's for a virtual interface (route-based use).
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct InterfaceId(pub u32);
 
 /// A policy's number in the SPD.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct PolicyId(pub u32);
 
 /// A number of the negotiation's for the IKE SA that made a Child SA; opaque here.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct IkeSaRef(pub u64);
 
 /// One direction of a Child SA. It holds keys, so it is not `Clone`.

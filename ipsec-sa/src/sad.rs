@@ -17,8 +17,9 @@ use crate::foreign::Foreign;
 
 /// SAs by SPI, with a fixed capacity.
 ///
-/// Memory: a slot of eight octets and one `S` for each SA that was ever there at once, at most `capacity` and the
-/// quarantine; eight octets of queue for each slot that is not in use.
+/// Memory: eight octets and an `Option<S>` for each SA that was ever there at once, at most `capacity` and the quarantine,
+/// and a thirty-second of that ahead: for SAs in boxes less than 17 octets each, the pointer included. Four octets of
+/// queue for each slot that is not in use, as many again while the queue has just grown.
 #[derive(Clone)]
 pub struct SaDatabase<S> {
     slots: Vec<Slot<S>>,
@@ -37,14 +38,15 @@ pub struct SaDatabase<S> {
 struct Slot<S> {
     /// The SPI of the reservation or the SA; of a free slot the last one that it had.
     spi: u32,
-    state: State<S>,
+    reserved: bool,
+    /// A live SA; of a free or a reserved slot none.
+    sa: Option<S>,
 }
 
-#[derive(Clone)]
-enum State<S> {
-    Free,
-    Reserved,
-    Live(S),
+impl<S> Slot<S> {
+    const fn is_free(&self) -> bool {
+        !self.reserved && self.sa.is_none()
+    }
 }
 
 /// What a multicast SA is found by (RFC 4301 §4.1).
@@ -115,7 +117,10 @@ impl<S> SaDatabase<S> {
         }
         // New slots until there are enough for the quarantine to hold, then the one that is free the longest.
         let index = if self.slots.len() < self.capacity + Self::QUARANTINE {
-            self.slots.push(Slot { spi: 0, state: State::Free });
+            if self.slots.len() == self.slots.capacity() {
+                self.slots.reserve_exact(self.slots.len() / 32 + Self::QUARANTINE);
+            }
+            self.slots.push(Slot { spi: 0, reserved: false, sa: None });
             (self.slots.len() - 1) as u32
         } else {
             self.free.pop_front()?
@@ -134,7 +139,7 @@ impl<S> SaDatabase<S> {
             tried += 1;
             spi = spi.wrapping_add(step);
         }
-        *slot = Slot { spi, state: State::Reserved };
+        *slot = Slot { spi, reserved: true, sa: None };
         self.used += 1;
         Some(Spi(spi))
     }
@@ -142,8 +147,8 @@ impl<S> SaDatabase<S> {
     /// Gives a reservation back; whether there was one.
     pub fn release(&mut self, spi: Spi) -> bool {
         match self.slot_mut(spi) {
-            Some(slot @ Slot { state: State::Reserved, .. }) => {
-                slot.state = State::Free;
+            Some(slot) if slot.reserved => {
+                slot.reserved = false;
                 self.retire(spi);
                 true
             }
@@ -157,13 +162,13 @@ impl<S> SaDatabase<S> {
     /// [`InsertError::NotReserved`] or [`InsertError::InUse`], with the SA.
     pub fn insert(&mut self, spi: Spi, sa: S) -> Result<(), Rejected<S>> {
         let error = match self.slot_mut(spi) {
-            Some(Slot { state: state @ State::Reserved, .. }) => {
-                *state = State::Live(sa);
+            Some(slot) if slot.reserved => {
+                (slot.reserved, slot.sa) = (false, Some(sa));
                 self.live += 1;
                 return Ok(());
             }
-            Some(Slot { state: State::Live(_), .. }) => InsertError::InUse,
-            _ => InsertError::NotReserved,
+            Some(_) => InsertError::InUse,
+            None => InsertError::NotReserved,
         };
         Err(Rejected { error, sa })
     }
@@ -173,7 +178,7 @@ impl<S> SaDatabase<S> {
     /// # Errors
     /// [`InsertError::InUse`], [`InsertError::ReservedValue`] or [`InsertError::Full`], with the SA.
     pub fn insert_foreign(&mut self, spi: Spi, sa: S) -> Result<(), Rejected<S>> {
-        let taken = matches!(self.slot_mut(spi), Some(Slot { state: State::Reserved | State::Live(_), .. }));
+        let taken = self.slot_mut(spi).is_some();
         let error = if spi.is_reserved() {
             InsertError::ReservedValue
         } else if taken || self.foreign.contains(spi.0) {
@@ -192,7 +197,7 @@ impl<S> SaDatabase<S> {
     #[inline]
     pub fn lookup(&self, spi: Spi) -> Option<&S> {
         match self.slots.get((spi.0 & self.index_mask) as usize) {
-            Some(Slot { spi: own, state: State::Live(sa) }) if *own == spi.0 => Some(sa),
+            Some(Slot { spi: own, sa: Some(sa), .. }) if *own == spi.0 => Some(sa),
             _ if self.foreign.is_empty() => None,
             _ => self.foreign.lookup(spi.0),
         }
@@ -202,7 +207,7 @@ impl<S> SaDatabase<S> {
     #[inline]
     pub fn lookup_mut(&mut self, spi: Spi) -> Option<&mut S> {
         match self.slots.get_mut((spi.0 & self.index_mask) as usize) {
-            Some(Slot { spi: own, state: State::Live(sa) }) if *own == spi.0 => Some(sa),
+            Some(Slot { spi: own, sa: Some(sa), .. }) if *own == spi.0 => Some(sa),
             _ if self.foreign.is_empty() => None,
             _ => self.foreign.lookup_mut(spi.0),
         }
@@ -210,10 +215,9 @@ impl<S> SaDatabase<S> {
 
     /// Takes an SA out. Its slot rests before it is used again.
     pub fn remove(&mut self, spi: Spi) -> Option<S> {
-        let Some(slot @ Slot { state: State::Live(_), .. }) = self.slot_mut(spi) else {
+        let Some(sa) = self.slot_mut(spi).and_then(|slot| slot.sa.take()) else {
             return self.foreign.remove(spi.0);
         };
-        let State::Live(sa) = core::mem::replace(&mut slot.state, State::Free) else { return None };
         self.live -= 1;
         self.retire(spi);
         Some(sa)
@@ -222,20 +226,14 @@ impl<S> SaDatabase<S> {
     /// All SAs: the slab's in the order of their slots, then the foreign ones in that of their places, then the multicast
     /// ones by their keys. The same insertions and removals give the same order.
     pub fn iter(&self) -> impl Iterator<Item = (Spi, &S)> {
-        let own = self.slots.iter().filter_map(|slot| match &slot.state {
-            State::Live(sa) => Some((Spi(slot.spi), sa)),
-            _ => None,
-        });
+        let own = self.slots.iter().filter_map(|slot| slot.sa.as_ref().map(|sa| (Spi(slot.spi), sa)));
         own.chain(self.foreign.iter().map(|(spi, sa)| (Spi(spi), sa)))
             .chain(self.multicast.iter().map(|(key, sa)| (key.spi, sa)))
     }
 
     /// All SAs, to be changed, in the order of [`SaDatabase::iter`].
     pub fn iter_mut(&mut self) -> impl Iterator<Item = (Spi, &mut S)> {
-        let own = self.slots.iter_mut().filter_map(|slot| match &mut slot.state {
-            State::Live(sa) => Some((Spi(slot.spi), sa)),
-            _ => None,
-        });
+        let own = self.slots.iter_mut().filter_map(|slot| slot.sa.as_mut().map(|sa| (Spi(slot.spi), sa)));
         own.chain(self.foreign.iter_mut().map(|(spi, sa)| (Spi(spi), sa)))
             .chain(self.multicast.iter_mut().map(|(key, sa)| (key.spi, sa)))
     }
@@ -315,7 +313,7 @@ impl<S> SaDatabase<S> {
     /// The slot of a reservation or an SA of our own.
     fn slot_mut(&mut self, spi: Spi) -> Option<&mut Slot<S>> {
         let slot = self.slots.get_mut((spi.0 & self.index_mask) as usize)?;
-        (slot.spi == spi.0 && !matches!(slot.state, State::Free)).then_some(slot)
+        (slot.spi == spi.0 && !slot.is_free()).then_some(slot)
     }
 
     fn retire(&mut self, spi: Spi) {

@@ -7,7 +7,9 @@ use thiserror::Error;
 
 use crate::classify::Classifier;
 use crate::flow_cache::FlowCache;
-use crate::{Direction, Flow, InterfaceId, Mode, PolicyId, SecurityProtocol, TrafficSelector};
+use crate::{
+    AssertedId, Direction, Flow, IdPattern, InterfaceId, Mode, PolicyId, SecurityProtocol, TrafficSelector,
+};
 
 /// What happens to a packet that matches.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -32,16 +34,26 @@ pub struct ProtectSpec {
     pub peer: u32,
     /// Which values of the SA come from the packet that asked for it instead of from the policy.
     pub populate: PopulateFromPacket,
+    /// Whether sealed packets meet the policies once more, as if they came from here: nested protection, each SA of
+    /// which is made on its own (RFC 4301 appendix E).
+    pub again: bool,
 }
 
 impl ProtectSpec {
     /// ESP in tunnel mode with the caller's peer number `peer`.
     #[must_use]
     pub const fn tunnel(peer: u32) -> Self {
+        Self::new(SecurityProtocol::Esp, Mode::Tunnel, peer)
+    }
+
+    /// A protocol in a mode with the caller's peer number `peer`.
+    #[must_use]
+    pub const fn new(protocol: SecurityProtocol, mode: Mode, peer: u32) -> Self {
         Self {
-            protocol: SecurityProtocol::Esp,
-            mode: Mode::Tunnel,
+            protocol,
+            mode,
             peer,
+            again: false,
             populate: PopulateFromPacket {
                 local_address: false,
                 remote_address: false,
@@ -50,6 +62,15 @@ impl ProtectSpec {
                 remote_port: false,
             },
         }
+    }
+}
+
+impl ProtectSpec {
+    /// Has sealed packets meet the policies once more.
+    #[must_use]
+    pub const fn and_again(mut self) -> Self {
+        self.again = true;
+        self
     }
 }
 
@@ -86,6 +107,9 @@ pub struct Policy {
     pub direction: Option<Direction>,
     /// Virtual interface that it belongs to.
     pub interface: Option<InterfaceId>,
+    /// Peers that it is about, where the PAD has them found by name (RFC 4301 §4.4.1.1); the selectors decide about
+    /// packets all the same.
+    pub peers: Vec<IdPattern>,
 }
 
 impl Policy {
@@ -98,13 +122,29 @@ impl Policy {
         remote: Vec<TrafficSelector>,
         action: PolicyAction,
     ) -> Self {
-        Self { id, name: name.into(), local, remote, action, direction: None, interface: None }
+        Self {
+            id,
+            name: name.into(),
+            local,
+            remote,
+            action,
+            direction: None,
+            interface: None,
+            peers: Vec::new(),
+        }
     }
 
     /// Restricts it to one direction.
     #[must_use]
     pub const fn for_direction(mut self, direction: Direction) -> Self {
         self.direction = Some(direction);
+        self
+    }
+
+    /// Names a peer that it is about.
+    #[must_use]
+    pub fn with_peer(mut self, peer: IdPattern) -> Self {
+        self.peers.push(peer);
         self
     }
 
@@ -115,7 +155,7 @@ impl Policy {
         self
     }
 
-    /// Whether a packet in this direction matches.
+    /// Whether a packet in this direction matches, of whatever interface.
     #[must_use]
     pub fn matches(&self, direction: Direction, flow: &Flow) -> bool {
         if self.direction.is_some_and(|only| only != direction) {
@@ -196,14 +236,14 @@ impl SecurityPolicyDatabase {
     /// The policy that decides about a packet that is to leave; `None` discards it (RFC 4301 §5.1).
     #[must_use]
     pub fn outbound(&self, flow: &Flow) -> Option<&Policy> {
-        self.find(Direction::Outbound, flow)
+        self.find(Direction::Outbound, flow, None)
     }
 
     /// The policy that decides about a packet that came in clear; `None`, like PROTECT, discards it
     /// (RFC 4301 §5.2).
     #[must_use]
     pub fn inbound(&self, flow: &Flow) -> Option<&Policy> {
-        self.find(Direction::Inbound, flow)
+        self.find(Direction::Inbound, flow, None)
     }
 
     /// As [`SecurityPolicyDatabase::outbound`] and [`SecurityPolicyDatabase::inbound`], with a cache of flows in front
@@ -211,9 +251,21 @@ impl SecurityPolicyDatabase {
     /// microsecond for each of them and step of the search, which [`SecurityPolicyDatabase::compile`] can take ahead.
     #[inline]
     pub fn lookup(&mut self, direction: Direction, flow: &Flow) -> Option<&Policy> {
-        let place = match self.cache.find(direction, flow) {
+        self.lookup_on(direction, flow, None)
+    }
+
+    /// [`SecurityPolicyDatabase::lookup`] for a packet of a virtual interface: policies of other interfaces and of none
+    /// are not about it, as those of interfaces are not about packets of none.
+    #[inline]
+    pub fn lookup_on(
+        &mut self,
+        direction: Direction,
+        flow: &Flow,
+        interface: Option<InterfaceId>,
+    ) -> Option<&Policy> {
+        let place = match self.cache.find(direction, flow, interface) {
             Some(place) => place,
-            None => self.decide(direction, flow),
+            None => self.decide(direction, flow, interface),
         };
         self.policies.get(place? as usize)
     }
@@ -225,27 +277,29 @@ impl SecurityPolicyDatabase {
         }
     }
 
-    fn decide(&mut self, direction: Direction, flow: &Flow) -> Option<u32> {
+    fn decide(&mut self, direction: Direction, flow: &Flow, interface: Option<InterfaceId>) -> Option<u32> {
         if self.classifier.is_none() && self.policies.len() > FEW {
             self.scans += 1;
             if self.scans > SCANS {
                 self.compile();
             }
         }
-        let place = self.place(direction, flow);
-        self.cache.remember(direction, flow, place);
+        let place = self.place(direction, flow, interface);
+        self.cache.remember(direction, flow, interface, place);
         place
     }
 
-    fn find(&self, direction: Direction, flow: &Flow) -> Option<&Policy> {
-        self.policies.get(self.place(direction, flow)? as usize)
+    fn find(&self, direction: Direction, flow: &Flow, interface: Option<InterfaceId>) -> Option<&Policy> {
+        self.policies.get(self.place(direction, flow, interface)? as usize)
     }
 
-    fn place(&self, direction: Direction, flow: &Flow) -> Option<u32> {
+    fn place(&self, direction: Direction, flow: &Flow, interface: Option<InterfaceId>) -> Option<u32> {
         match &self.classifier {
-            Some(classifier) => classifier.find(&self.policies, direction, flow),
+            Some(classifier) => classifier.find(&self.policies, direction, flow, interface),
             None => {
-                let place = self.policies.iter().position(|policy| policy.matches(direction, flow));
+                let matches =
+                    |policy: &Policy| policy.interface == interface && policy.matches(direction, flow);
+                let place = self.policies.iter().position(matches);
                 place.and_then(|place| u32::try_from(place).ok())
             }
         }
@@ -257,6 +311,12 @@ impl SecurityPolicyDatabase {
         self.classifier = None;
         self.cache.clear();
         self.scans = 0;
+    }
+
+    /// The policies that name a peer, in their order: what it may have Child SAs for where the PAD says
+    /// [`crate::ChildAuthorization::ByName`].
+    pub fn of_peer<'a>(&'a self, peer: AssertedId<'a>) -> impl Iterator<Item = &'a Policy> {
+        self.policies.iter().filter(move |policy| policy.peers.iter().any(|name| name.matches(peer)))
     }
 
     /// All policies in their order.
@@ -337,6 +397,29 @@ mod tests {
         spd.insert(both.for_direction(Direction::Inbound)).unwrap();
         assert_eq!(spd.outbound(&flow([1, 1, 1, 1], [2, 2, 2, 2])), None);
         assert!(spd.inbound(&flow([1, 1, 1, 1], [2, 2, 2, 2])).is_some());
+    }
+
+    #[test]
+    fn packets_of_an_interface_meet_its_policies_alone() {
+        let mut spd = SecurityPolicyDatabase::new();
+        let any = |id: u32| policy(id, "0.0.0.0/0", "0.0.0.0/0", PolicyAction::Bypass);
+        spd.insert(any(1).with_interface(InterfaceId(1))).unwrap();
+        spd.insert(any(2)).unwrap();
+        spd.insert(any(3).with_interface(InterfaceId(2))).unwrap();
+        let flow = flow([1, 1, 1, 1], [2, 2, 2, 2]);
+        for compiled in [false, true] {
+            for _ in 0..2 {
+                for (interface, expected) in
+                    [(None, Some(2)), (Some(1), Some(1)), (Some(2), Some(3)), (Some(3), None)]
+                {
+                    let found = spd.lookup_on(Direction::Outbound, &flow, interface.map(InterfaceId));
+                    assert_eq!(found.map(|policy| policy.id.0), expected, "{interface:?}, {compiled}");
+                }
+            }
+            spd.compile();
+            spd.cache.clear();
+        }
+        assert_eq!(spd.outbound(&flow).unwrap().id, PolicyId(2));
     }
 
     proptest! {

@@ -1,9 +1,11 @@
 //! What a stack is told beforehand, beside its connections and policies.
 
+use core::net::{Ipv4Addr, Ipv6Addr};
 use core::time::Duration;
 
-use ikev2_core::EndpointConfig;
+use ikev2_core::{EndpointConfig, Ports};
 use ipsec_esp::OuterHeader;
+use ipsec_sa::{PeerAuthorizationDatabase, ReassemblyLimits};
 
 /// A stack's own settings.
 #[derive(Clone, Debug)]
@@ -19,6 +21,20 @@ pub struct StackConfig {
     pub backoff: Backoff,
     /// Which headers are written in front of sealed packets; none for the owner of sockets.
     pub outer: OuterHeader,
+    /// Our ports, to tell IKE and encapsulated ESP among whole IP packets ([`crate::Stack::handle_packet`]).
+    pub ports: Ports,
+    /// The largest outer packet that the first link takes: what becomes longer is cut before it is sealed, or its sender
+    /// is told. 65535 leaves that to whoever sends the packets, until a router says something.
+    pub link_mtu: u16,
+    /// Whether TCP segments that open a connection announce no more than fits through the SA.
+    pub clamp_mss: bool,
+    /// Where ICMP messages to senders inside come from; the destination of the packet that was too long otherwise.
+    pub icmp_sources: (Option<Ipv4Addr>, Option<Ipv6Addr>),
+    /// Who may be who and have Child SAs for what, beside what the connections say; `None`: whoever a connection lets in
+    /// may have what its children are for.
+    pub pad: Option<PeerAuthorizationDatabase>,
+    /// Bounds of fragments to ourselves.
+    pub reassembly: ReassemblyLimits,
 }
 
 impl Default for StackConfig {
@@ -29,6 +45,12 @@ impl Default for StackConfig {
             queue: QueueLimits::default(),
             backoff: Backoff::default(),
             outer: OuterHeader::None,
+            ports: Ports::default(),
+            link_mtu: u16::MAX,
+            clamp_mss: false,
+            icmp_sources: (None, None),
+            pad: None,
+            reassembly: ReassemblyLimits::default(),
         }
     }
 }

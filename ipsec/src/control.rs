@@ -1,20 +1,22 @@
 //! The stack's control plane: what the endpoint's events do to the databases, and what the databases ask of it.
 
 use alloc::boxed::Box;
+use alloc::string::String;
 use alloc::vec::Vec;
 use core::time::Duration;
 
 use ikev2_core::event::Event as IkeEvent;
 use ikev2_core::job::InstallFailed;
-use ikev2_core::{Answer, ApiMisuse, ChildInstall, ConnectionId, IkeHandle, OutboundUse, Path, Request};
+use ikev2_core::{Answer, ApiMisuse, ChildInstall, ConnectionId, Identity, IkeHandle, OutboundUse, Request};
 use ipsec_esp::tunnel::OuterFields;
-use ipsec_esp::{EspInbound, EspOutbound, SaError, lifetimes};
-use ipsec_sa::{Flow, Instant, LifetimeState, PolicyId, SaUpdate};
+use ipsec_sa::{
+    AssertedId, ChildAuthorization, Flow, Instant, PeerAuthentication, PolicyAction, PolicyId, SaParams,
+    SaUpdate, TrafficSelector, covers,
+};
 use ipsec_wire::Spi;
 
-use crate::child::{Child, Due, untimed};
-use crate::demand::Demand;
-use crate::inner::flow_of;
+use crate::child::{Child, Due, InstallError, Origin, whole_flow};
+use crate::demand::{Demand, PeerNumber, Protect};
 use crate::{ChildInstalled, DropReason, Event, Output, Stack, Verdict, Volume};
 
 /// An IKE SA as the data plane needs to know it.
@@ -22,6 +24,16 @@ use crate::{ChildInstalled, DropReason, Event, Output, Stack, Verdict, Volume};
 pub(crate) struct Ike {
     pub(crate) connection: ConnectionId,
     pub(crate) established: bool,
+    /// Who the peer has proven to be, and its number.
+    pub(crate) peer: Option<(Identity, PeerNumber)>,
+    /// What its Child SAs may be for on the peer's side; `None`: nobody has anything against it.
+    pub(crate) allowed: Option<Vec<TrafficSelector>>,
+}
+
+impl Ike {
+    pub(crate) const fn new(connection: ConnectionId) -> Self {
+        Self { connection, established: false, peer: None, allowed: None }
+    }
 }
 
 /// Something that the endpoint is to do for an SA, and could not yet.
@@ -136,11 +148,23 @@ impl Stack {
     /// Asks the endpoint for what SAs and policies want; whether it took anything on.
     fn ask(&mut self, now: Instant) -> bool {
         let mut taken = false;
+        for ike in core::mem::take(&mut self.unwanted) {
+            match self.endpoint.delete_ike(now, ike) {
+                Ok(()) => taken = true,
+                Err(ApiMisuse::WrongState) => {
+                    self.unwanted.push(ike);
+                    self.retry_at = Some(now + RETRY);
+                }
+                Err(_) => {}
+            }
+        }
         for chore in core::mem::take(&mut self.chores) {
             let Some(child) = self.sad.lookup(chore.spi) else { continue };
-            let done = match chore.due {
-                Due::Rekey => self.endpoint.rekey_child(now, child.ike, chore.spi),
-                Due::Close => self.endpoint.delete_child(now, child.ike, chore.spi),
+            let done = match (chore.due, child.ike) {
+                (Due::Rekey, Some(ike)) => self.endpoint.rekey_child(now, ike, chore.spi),
+                (Due::Close, Some(ike)) => self.endpoint.delete_child(now, ike, chore.spi),
+                // Whoever keyed it by hand sees in the counters that it is over.
+                (_, None) => continue,
             };
             match done {
                 Ok(()) => taken = true,
@@ -177,7 +201,7 @@ impl Stack {
             // One that is being set up may bring the child, or be there for it a moment later.
             None if of_connection.next().is_some() => return false,
             None => self.endpoint.connect(now, connection, Some(child), Some(flow)).inspect(|ike| {
-                self.ikes.insert(*ike, Ike { connection, established: false });
+                self.ikes.insert(*ike, Ike::new(connection));
             }),
         };
         match asked {
@@ -213,7 +237,10 @@ impl Stack {
         // Events that end something are told before the queues that they clear.
         let event = match event {
             IkeEvent::IkeEstablished(established) => {
-                self.ikes.insert(ike, Ike { connection: established.connection, established: true });
+                let peer = Some((established.remote_id.clone(), self.peer_number(&established.remote_id)));
+                let connection = established.connection;
+                let allowed = self.authorize(ike, &established.remote_id, connection);
+                self.ikes.insert(ike, Ike { connection, established: true, peer, allowed });
                 Event::IkeEstablished(established)
             }
             IkeEvent::IkeRekeyed { replaced_by } => {
@@ -280,10 +307,10 @@ impl Stack {
 
     fn move_children(&mut self, old: IkeHandle, new: IkeHandle) {
         if let Some(ike) = self.ikes.remove(&old) {
-            self.ikes.insert(new, Ike { connection: ike.connection, established: true });
+            self.ikes.insert(new, Ike { established: true, ..ike });
         }
-        for (_, child) in self.sad.iter_mut().filter(|(_, child)| child.ike == old) {
-            child.ike = new;
+        for (_, child) in self.sad.iter_mut().filter(|(_, child)| child.ike == Some(old)) {
+            child.ike = Some(new);
         }
         for protect in self.protects.values_mut() {
             if protect.demand == Demand::Asked(old) {
@@ -292,10 +319,49 @@ impl Stack {
         }
     }
 
+    /// Asks the PAD what a peer may have. One that it does not let in may have nothing, and its IKE SA is to go.
+    fn authorize(
+        &mut self,
+        ike: IkeHandle,
+        identity: &Identity,
+        connection: ConnectionId,
+    ) -> Option<Vec<TrafficSelector>> {
+        let pad = self.config.pad.as_ref()?;
+        let asserted = AssertedId { id_type: identity.id_type, data: &identity.data };
+        let by = self.proofs.get(&connection).copied().unwrap_or(PeerAuthentication::Null);
+        match pad.lookup(asserted, by).map(|entry| &entry.children) {
+            Ok(ChildAuthorization::Selectors(allowed)) => Some(allowed.clone()),
+            Ok(ChildAuthorization::ByName) => {
+                let named = self.spd.of_peer(asserted);
+                Some(named.flat_map(|policy| policy.remote.iter().copied()).collect())
+            }
+            Err(why) => {
+                let event = Event::PeerRefused { identity: identity.clone(), why };
+                self.outputs.push_back(Output::Event(ike, event));
+                self.unwanted.push(ike);
+                Some(Vec::new())
+            }
+        }
+    }
+
+    /// A peer that has IKE SAs already keeps its number.
+    fn peer_number(&mut self, identity: &Identity) -> PeerNumber {
+        let known = self.ikes.values().filter_map(|ike| ike.peer.as_ref()).find(|(id, _)| id == identity);
+        if let Some((_, number)) = known {
+            return *number;
+        }
+        let number = self.next_peer;
+        self.next_peer = self.next_peer.wrapping_add(1).max(1);
+        number
+    }
+
     fn move_child(&mut self, update: &SaUpdate) {
         let Some(child) = self.sad.lookup_mut(update.inbound) else { return };
-        if child.outbound.update(&update.outer).is_ok() {
-            child.path = Path::of(&update.outer);
+        let (before, spi) = (child.path, child.outbound_spi());
+        if child.update(&update.outer, self.config.link_mtu) {
+            self.outer.remove(&(before.remote.ip(), spi));
+            self.outer.insert((update.outer.remote, spi), update.inbound);
+            self.addresses.insert(update.outer.local);
         }
     }
 
@@ -310,53 +376,122 @@ impl Stack {
     }
 
     /// Puts a Child SA into the databases, and sends what waited for it.
-    fn install(&mut self, now: Instant, ike: IkeHandle, install: ChildInstall) -> Result<(), SaError> {
+    fn install(&mut self, now: Instant, ike: IkeHandle, install: ChildInstall) -> Result<(), InstallError> {
         let ChildInstall { child: name, inbound, outbound, replaces, outbound_use, suite, .. } = install;
-        let (spi, outbound_spi) = (inbound.spi, outbound.spi);
-        let path = Path::of(&outbound.outer);
-        let connection = self.ikes.get(&ike).map(|ike| ike.connection);
+        let (connection, peer) = match self.ikes.get(&ike) {
+            Some(known) => (Some(known.connection), known.peer.as_ref().map_or(0, |(_, number)| *number)),
+            None => (None, 0),
+        };
+        let allowed = self.ikes.get(&ike).and_then(|known| known.allowed.as_ref());
+        let within = |allowed: &Vec<TrafficSelector>| {
+            inbound.remote_selectors.iter().all(|selector| covers(allowed, selector))
+        };
+        if !allowed.is_none_or(within) {
+            return Err(InstallError::NotAuthorized);
+        }
+        let spi = inbound.spi;
         // With nothing to fall back on there is nothing to wait for.
         let standby = outbound_use != OutboundUse::Now && replaces.is_some();
-        let inbound_limits = lifetimes(&inbound, &self.provider);
-        let outbound_limits = lifetimes(&outbound, &self.provider);
-        let rng = self.endpoint.rng();
-        let child = Box::new(Child {
-            outbound: EspOutbound::new(&outbound, &self.provider, self.config.outer, rng)?,
-            inbound: EspInbound::new(&inbound, &self.provider)?,
-            local: inbound.local_selectors,
-            remote: inbound.remote_selectors,
-            path,
-            policy: inbound.policy,
-            standby,
-            replaces,
-            ike,
+        let (again, interface) = self.asked_by(inbound.policy);
+        let link_mtu = self.config.link_mtu;
+        let ike_handle = Some(ike);
+        let origin = Origin {
+            ike: ike_handle,
             connection,
             name,
             suite,
-            inbound_life: LifetimeState::new(untimed(inbound_limits), now),
-            outbound_life: LifetimeState::new(untimed(outbound_limits), now),
-            low: false,
-            told: now,
-        });
+            replaces,
+            standby,
+            again,
+            interface,
+            link_mtu,
+        };
+        let child = self.child(now, inbound, &outbound, origin)?;
         let event = ChildInstalled {
             connection,
             child: child.name.clone(),
             inbound: spi,
-            outbound: outbound_spi,
+            outbound: outbound.spi,
             replaces,
             local: child.local.clone(),
             remote: child.remote.clone(),
-            path,
+            path: child.path,
             suite: child.suite.clone(),
         };
         let policy = child.policy.filter(|_| outbound_use != OutboundUse::Never);
-        self.sad.insert(spi, child).map_err(|_| SaError::Direction)?;
+        let index = (child.path.remote.ip(), child.path.local.ip());
+        self.sad.insert(spi, child).map_err(|rejected| rejected.error)?;
+        self.outer.insert((index.0, outbound.spi), spi);
+        self.addresses.insert(index.1);
         self.outputs.push_back(Output::Event(ike, Event::ChildInstalled(Box::new(event))));
         if let Some(protect) = policy.and_then(|id| self.protects.get_mut(&id)) {
-            protect.add(spi, standby);
+            protect.add(spi, peer, standby);
         }
         self.served.extend(policy.map(|id| (id, ike)));
         Ok(())
+    }
+
+    fn child(
+        &mut self,
+        now: Instant,
+        inbound: SaParams,
+        outbound: &SaParams,
+        origin: Origin,
+    ) -> Result<Box<Child>, InstallError> {
+        let (header, rng) = (self.config.outer, self.endpoint.rng());
+        Child::new(now, inbound, outbound, origin, &self.provider, header, rng).map(Box::new)
+    }
+
+    /// What a policy asks of its SAs: a second pass, and an interface.
+    fn asked_by(&self, policy: Option<PolicyId>) -> (bool, Option<ipsec_sa::InterfaceId>) {
+        let policy = policy.and_then(|id| self.spd.policy(id));
+        let again = policy.is_some_and(|policy| match &policy.action {
+            PolicyAction::Protect(spec) => spec.again,
+            PolicyAction::Bypass | PolicyAction::Discard => false,
+        });
+        (again, policy.and_then(|policy| policy.interface))
+    }
+
+    /// Puts a pair of SAs that was keyed by hand into the databases (RFC 4301 §4.5.1), for the policy that its inbound
+    /// parameters name. It stays until [`Stack::remove_manual`]; at its hard limits it carries nothing more.
+    ///
+    /// # Errors
+    /// [`InstallError`], and nothing changes.
+    pub fn add_manual(
+        &mut self,
+        now: Instant,
+        inbound: SaParams,
+        outbound: &SaParams,
+    ) -> Result<(), InstallError> {
+        let (again, interface) = self.asked_by(inbound.policy);
+        let (spi, policy, link_mtu) = (inbound.spi, inbound.policy, self.config.link_mtu);
+        let origin = Origin {
+            ike: None,
+            connection: None,
+            name: String::new(),
+            suite: String::new(),
+            replaces: None,
+            standby: false,
+            again,
+            interface,
+            link_mtu,
+        };
+        let child = self.child(now, inbound, outbound, origin)?;
+        let (local, remote) = (child.path.local.ip(), child.path.remote.ip());
+        self.sad.insert_foreign(spi, child).map_err(|rejected| rejected.error)?;
+        self.outer.insert((remote, outbound.spi), spi);
+        self.addresses.insert(local);
+        if let Some(id) = policy {
+            self.protects.entry(id).or_insert_with(Protect::manual).add(spi, 0, false);
+        }
+        Ok(())
+    }
+
+    /// Takes a pair of SAs that was keyed by hand out of the databases, by its inbound SPI. Returns what it carried,
+    /// outbound and inbound; `None`: there is none.
+    pub fn remove_manual(&mut self, inbound: Spi) -> Option<(Volume, Volume)> {
+        self.sad.lookup(inbound).filter(|child| child.ike.is_none())?;
+        Some(self.close(inbound))
     }
 
     /// Sends what waited under a policy through the SA that has come.
@@ -368,8 +503,8 @@ impl Stack {
         let mut uncovered = 0;
         for packet in waiting {
             let (mut buf, ip) = packet.into_parts();
-            let flow = buf.get(ip.clone()).and_then(|packet| flow_of(packet).ok());
-            let carrier = flow.and_then(|(flow, _)| self.carrier(id, &flow));
+            let flow = whole_flow(buf.get(ip.clone()));
+            let carrier = flow.and_then(|flow| self.carrier(id, &flow, None));
             let Some(spi) = carrier else {
                 uncovered += 1;
                 continue;
@@ -402,13 +537,14 @@ impl Stack {
             return (Volume::default(), Volume::default());
         };
         self.chores.retain(|chore| chore.spi != inbound);
+        self.outer.remove(&(child.path.remote.ip(), child.outbound_spi()));
         if let Some(protect) = child.policy.and_then(|id| self.protects.get_mut(&id)) {
             protect.remove(inbound);
             // Its successor need not stand by any more (RFC 7296 §2.8), unless there is one that does not anyway.
-            let in_use = protect.sas.iter().any(|spi| {
-                self.sad.lookup(*spi).is_some_and(|other| other.replaces == Some(inbound) && !other.standby)
+            let in_use = protect.sas.iter().any(|sa| {
+                self.sad.lookup(sa.spi).is_some_and(|other| other.replaces == Some(inbound) && !other.standby)
             });
-            for spi in protect.sas.clone().into_iter().filter(|_| !in_use) {
+            for spi in protect.sas.clone().into_iter().filter(|_| !in_use).map(|sa| sa.spi) {
                 let Some(successor) = self.sad.lookup_mut(spi) else { continue };
                 if successor.replaces == Some(inbound) && core::mem::take(&mut successor.standby) {
                     protect.promote(spi);

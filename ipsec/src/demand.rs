@@ -10,6 +10,17 @@ use ipsec_wire::Spi;
 use crate::Backoff;
 use crate::queue::PacketQueue;
 
+/// A peer, by what it has proven to be; 0 is whoever keys by hand.
+pub(crate) type PeerNumber = u32;
+
+/// An SA that may carry packets of a policy.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct Carrier {
+    /// Inbound.
+    pub(crate) spi: Spi,
+    pub(crate) peer: PeerNumber,
+}
+
 /// What a PROTECT policy has.
 #[derive(Debug)]
 pub(crate) struct Protect {
@@ -19,8 +30,11 @@ pub(crate) struct Protect {
     pub(crate) child: usize,
     /// That child's name.
     pub(crate) name: String,
-    /// Inbound SPIs of its Child SAs, the most wanted for outbound packets first.
-    pub(crate) sas: Vec<Spi>,
+    /// Its Child SAs, the most wanted for outbound packets first.
+    ///
+    /// Where several peers have SAs for the same inner addresses the packets are the first peer's until its last SA is
+    /// gone: whoever comes later takes nothing away from it. Among the SAs of one peer the newest comes first.
+    pub(crate) sas: Vec<Carrier>,
     pub(crate) queue: PacketQueue,
     pub(crate) demand: Demand,
     /// Set-ups that failed in a row.
@@ -53,22 +67,36 @@ impl Protect {
         }
     }
 
-    /// Puts an SA in front of the others, or behind them for as long as it stands by.
-    pub(crate) fn add(&mut self, spi: Spi, standby: bool) {
-        let place = if standby { self.sas.len() } else { 0 };
-        self.sas.insert(place, spi);
+    /// A policy whose SAs are keyed by hand: nobody makes more of them.
+    pub(crate) fn manual() -> Self {
+        Self { connection: None, ..Self::new(ConnectionId(0), 0, String::new()) }
     }
 
-    /// Puts an SA that stood by in front. Nothing is allocated.
+    /// Puts an SA in front of its peer's others, or behind them for as long as it stands by.
+    pub(crate) fn add(&mut self, spi: Spi, peer: PeerNumber, standby: bool) {
+        let (first, behind) = self.of_peer(peer);
+        self.sas.insert(if standby { behind } else { first }, Carrier { spi, peer });
+    }
+
+    /// Puts an SA that stood by in front of its peer's others. Nothing is allocated.
     pub(crate) fn promote(&mut self, spi: Spi) {
-        let index = self.sas.iter().position(|known| *known == spi);
-        if let Some(front) = index.and_then(|index| self.sas.get_mut(..=index)) {
+        let Some(index) = self.sas.iter().position(|known| known.spi == spi) else { return };
+        let Some(peer) = self.sas.get(index).map(|known| known.peer) else { return };
+        let (first, _) = self.of_peer(peer);
+        if let Some(front) = self.sas.get_mut(first..=index) {
             front.rotate_right(1);
         }
     }
 
     pub(crate) fn remove(&mut self, spi: Spi) {
-        self.sas.retain(|known| *known != spi);
+        self.sas.retain(|known| known.spi != spi);
+    }
+
+    /// Where a peer's SAs begin and end, which are all in a row; behind all others where it has none.
+    fn of_peer(&self, peer: PeerNumber) -> (usize, usize) {
+        let first = self.sas.iter().position(|known| known.peer == peer).unwrap_or(self.sas.len());
+        let count = self.sas.iter().skip(first).take_while(|known| known.peer == peer).count();
+        (first, first + count)
     }
 
     /// A set-up failed: rests, longer after each failure in a row. Returns until when.
@@ -90,19 +118,42 @@ impl Protect {
 mod tests {
     use super::*;
 
+    fn order(protect: &Protect) -> Vec<u32> {
+        protect.sas.iter().map(|sa| sa.spi.0).collect()
+    }
+
     #[test]
     fn the_most_wanted_sa_comes_first() {
         let mut protect = Protect::new(ConnectionId(1), 0, String::new());
-        protect.add(Spi(1), false);
-        protect.add(Spi(2), false);
-        assert_eq!(protect.sas, [Spi(2), Spi(1)]);
-        protect.add(Spi(3), true);
-        assert_eq!(protect.sas, [Spi(2), Spi(1), Spi(3)]);
+        protect.add(Spi(1), 7, false);
+        protect.add(Spi(2), 7, false);
+        assert_eq!(order(&protect), [2, 1]);
+        protect.add(Spi(3), 7, true);
+        assert_eq!(order(&protect), [2, 1, 3]);
         protect.promote(Spi(3));
-        assert_eq!(protect.sas, [Spi(3), Spi(2), Spi(1)]);
+        assert_eq!(order(&protect), [3, 2, 1]);
         protect.promote(Spi(9));
         protect.remove(Spi(2));
-        assert_eq!(protect.sas, [Spi(3), Spi(1)]);
+        assert_eq!(order(&protect), [3, 1]);
+    }
+
+    #[test]
+    fn the_first_peer_stays_the_first() {
+        let mut protect = Protect::new(ConnectionId(1), 0, String::new());
+        protect.add(Spi(1), 7, false);
+        protect.add(Spi(2), 8, false);
+        protect.add(Spi(3), 7, false);
+        protect.add(Spi(4), 8, true);
+        protect.add(Spi(5), 7, true);
+        assert_eq!(order(&protect), [3, 1, 5, 2, 4]);
+        protect.promote(Spi(4));
+        protect.promote(Spi(5));
+        assert_eq!(order(&protect), [5, 3, 1, 4, 2]);
+        for spi in [1, 3, 5] {
+            protect.remove(Spi(spi));
+        }
+        protect.add(Spi(6), 7, false);
+        assert_eq!(order(&protect), [4, 2, 6]);
     }
 
     #[test]

@@ -3,18 +3,18 @@
 use alloc::boxed::Box;
 use alloc::string::String;
 use alloc::vec::Vec;
+use core::net::IpAddr;
 use core::ops::Range;
 
 use ikev2_core::{
-    CloseReason, ConnectionId, Error, ExchangeTrace, IkeEstablished, IkeHandle, KeyLogLine, OpId, Path,
-    Request,
+    CloseReason, ConnectionId, Error, ExchangeTrace, Identity, IkeEstablished, IkeHandle, KeyLogLine, OpId,
+    Path, Request,
 };
-use ipsec_esp::SaError;
 use ipsec_esp::tunnel::OuterFields;
-use ipsec_sa::{Instant, PolicyId, SaUpdate, TrafficSelector};
-use ipsec_wire::Spi;
+use ipsec_sa::{Instant, PolicyId, SaUpdate, TrafficSelector, Unauthorized};
+use ipsec_wire::{IpProtocol, Spi};
 
-use crate::{DropReason, Volume};
+use crate::{DropReason, InstallError, Volume};
 
 /// Where a datagram came from and what its IP header said.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -34,8 +34,9 @@ impl Meta {
     }
 }
 
-/// What became of a datagram from the outside.
+/// What became of a datagram or packet from the outside.
 #[derive(Clone, PartialEq, Eq, Debug)]
+#[non_exhaustive]
 pub enum Received {
     /// The IKE endpoint took it.
     Ike,
@@ -48,12 +49,40 @@ pub enum Received {
         /// The SPI of the SA that it came through.
         sa: Spi,
     },
+    /// An authentic payload of transport or BEET mode that came as a datagram, so without an IP header.
+    Upper {
+        /// Where it lies in the buffer.
+        range: Range<usize>,
+        /// What it is.
+        protocol: IpProtocol,
+        /// Source that its IP header would have; behind a NAT not the one that a checksum in it counts (RFC 3948 §3.1.2).
+        src: IpAddr,
+        /// Destination that its IP header would have.
+        dst: IpAddr,
+        /// The SPI of the SA that it came through.
+        sa: Spi,
+    },
+    /// A packet in clear that policy lets pass.
+    Clear {
+        /// Where it lies in the buffer.
+        range: Range<usize>,
+    },
+    /// A fragment to one of our own addresses; once all are there the packet comes out as [`Output::Deliver`].
+    Fragment,
+    /// Somebody on the path says that our packets are too big.
+    PathMtu {
+        /// The Child SA, by its inbound SPI.
+        sa: Spi,
+        /// The longest IP packet that can go through it now.
+        inner: usize,
+    },
     /// It goes no further.
     Dropped(DropReason),
 }
 
 /// What becomes of an IP packet from the inside.
 #[derive(Clone, PartialEq, Eq, Debug)]
+#[non_exhaustive]
 pub enum Verdict {
     /// It was sealed in place; to be sent.
     Send {
@@ -68,6 +97,11 @@ pub enum Verdict {
     Bypass,
     /// A copy waits for an SA that is being set up.
     Queued,
+    /// It was too long for the path, was cut, and each fragment sealed: they come out as [`Output::Transmit`].
+    Fragmented {
+        /// How many.
+        packets: usize,
+    },
     /// It goes no further.
     Dropped(DropReason),
 }
@@ -84,6 +118,8 @@ pub enum Output {
         /// DSCP, ECN and DF for the outer IP header.
         fields: OuterFields,
     },
+    /// An IP packet for the inside: what was put together from fragments, or an ICMP message to a sender.
+    Deliver(Vec<u8>),
     /// Something the caller wants to know or must do.
     Event(IkeHandle, Event),
     /// Nothing more now; call [`crate::Stack::handle_timeout`] at this time, if any.
@@ -96,6 +132,14 @@ pub enum Output {
 pub enum Event {
     /// The peer has proven its identity.
     IkeEstablished(Box<IkeEstablished>),
+    /// The peer has proven its identity, but the PAD does not let it in: its IKE SA is ended, and no Child SA of it
+    /// carries anything.
+    PeerRefused {
+        /// Who it is.
+        identity: Identity,
+        /// Why.
+        why: Unauthorized,
+    },
     /// A new IKE SA has taken over this one's children.
     IkeRekeyed {
         /// The new IKE SA.
@@ -133,7 +177,7 @@ pub enum Event {
         /// SPI of packets to us.
         inbound: Spi,
         /// Why.
-        error: Box<SaError>,
+        error: Box<InstallError>,
     },
     /// Packets of this Child SA travel another way from now on.
     ChildMoved(SaUpdate),

@@ -1,6 +1,8 @@
-//! The whole IPsec stack as one object without sockets, clock or threads: IKEv2, SA and policy databases, ESP.
+//! The whole IPsec stack as one object without sockets, clock or threads: IKEv2, SA and policy databases, ESP and
+//! AH.
 //!
-//! A [`Stack`] takes datagrams from the outside ([`Stack::handle_datagram`]) and IP packets from the inside
+//! A [`Stack`] takes datagrams from the outside ([`Stack::handle_datagram`]; whole IP packets:
+//! [`Stack::handle_packet`]) and IP packets from the inside
 //! ([`Stack::handle_ip`]), both in the caller's buffers, and says what is to be sent, what happened and when to come
 //! again ([`Stack::poll_output`]). Time and randomness are arguments.
 //!
@@ -62,6 +64,7 @@
 //!                     }
 //!                 }
 //!                 Output::Event(ike, event) => println!("{ike}: {event:?}"),
+//!                 Output::Deliver(packet) => println!("for the inside: {} octets", packet.len()),
 //!                 Output::Timeout(_) => break,
 //!             }
 //!         }
@@ -80,14 +83,17 @@ mod config;
 mod control;
 mod demand;
 mod event;
+mod inbound;
 mod inner;
+mod outbound;
 mod queue;
 mod stack;
 mod stats;
 
-pub use child::ChildInfo;
+pub use child::{ChildInfo, InstallError};
 pub use config::{Backoff, QueueLimits, StackConfig};
 pub use event::{ChildInstalled, Event, Meta, Output, Received, Verdict};
+pub use outbound::Route;
 pub use stack::{ConnectionRefused, FIRST_OWN_POLICY, HEADROOM, PolicyRefused, Stack, TAILROOM};
 pub use stats::{DropClass, DropReason, Stats, Volume};
 

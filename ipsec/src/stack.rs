@@ -3,42 +3,40 @@
 //! The data path is plain calls on the caller's buffer; [`Stack::poll_output`] is the control plane only.
 
 use alloc::boxed::Box;
-use alloc::collections::{BTreeMap, VecDeque};
+use alloc::collections::{BTreeMap, BTreeSet, VecDeque};
 use alloc::vec::Vec;
 use core::fmt;
-use core::ops::Range;
+use core::net::IpAddr;
 use core::time::Duration;
 
 use ikev2_core::job::UnknownOp;
 use ikev2_core::{
-    Answer, ApiMisuse, ConnectionConfig, ConnectionId, Counters, Endpoint, IkeHandle, IkeSaInfo, Input, OpId,
-    SpiSource, Transport,
+    Answer, ApiMisuse, ConnectionConfig, ConnectionId, Counters, Credentials, Endpoint, IkeHandle, IkeSaInfo,
+    Input, OpId, SpiSource,
 };
-use ipsec_crypto::{CryptoProvider, SuiteProtocol};
-use ipsec_esp::tunnel::{Decapsulated, Ecn, apply_ecn};
-use ipsec_esp::{OpenError, SealError};
+use ipsec_crypto::CryptoProvider;
+use ipsec_esp::OuterHeader;
 use ipsec_sa::{
-    Direction, Flow, FragmentFlows, Instant, Mode, Policy, PolicyAction, PolicyError, PolicyId,
-    PopulateFromPacket, ProtectSpec, SaDatabase, SecurityPolicyDatabase, SecurityProtocol,
+    Direction, Flow, FragmentFlows, Instant, PeerAuthentication, Policy, PolicyAction, PolicyError, PolicyId,
+    PopulateFromPacket, ProtectSpec, Reassembly, SaDatabase, SecurityPolicyDatabase, SecurityProtocol,
 };
-use ipsec_wire::{IpView, Spi, UdpEncapRange, locate_udp_encap};
+use ipsec_wire::Spi;
 use rand_core::CryptoRng;
 use thiserror::Error;
 
-use crate::child::{Child, ChildInfo, Due};
+use crate::child::{Child, ChildInfo};
 use crate::control::{Chore, Ike};
-use crate::demand::{Demand, Protect};
-use crate::inner::announced;
-use crate::{DropReason, Meta, Output, Received, StackConfig, Stats, Verdict};
+use crate::demand::{Demand, PeerNumber, Protect};
+use crate::{DropReason, Output, StackConfig, Stats};
 
 /// Room in front of an IP packet that [`Stack::handle_ip`] never needs more than: IPv6 and UDP header, SPI, sequence
 /// number and IV.
-pub const HEADROOM: usize = 40 + 8 + 8 + 16;
+///
+/// With AH around ESP it is IPv6 header, AH with an ICV of 32 octets, and what ESP needs.
+pub const HEADROOM: usize = 40 + 48 + 8 + 8 + 16;
 /// Room behind an IP packet that [`Stack::handle_ip`] never needs more than: padding, trailer, ICV.
 pub const TAILROOM: usize = 15 + 2 + 32;
 
-/// How often at most the endpoint is told that packets come in on a Child SA.
-const TELL_ALIVE: Duration = Duration::from_secs(1);
 /// Datagrams in fragments that are remembered, and how long.
 const FRAGMENTED: usize = 1024;
 const FRAGMENTS_LAST: Duration = Duration::from_secs(30);
@@ -56,10 +54,18 @@ pub struct Stack {
     pub(crate) endpoint: Endpoint,
     /// By inbound SPI.
     pub(crate) sad: SaDatabase<Box<Child>>,
+    /// Inbound SPIs by the peer's address and its SPI: what ICMP quotes is a packet of ours.
+    pub(crate) outer: BTreeMap<(IpAddr, Spi), Spi>,
+    /// Our own outer addresses.
+    pub(crate) addresses: BTreeSet<IpAddr>,
     pub(crate) spd: SecurityPolicyDatabase,
     pub(crate) protects: BTreeMap<PolicyId, Protect>,
     pub(crate) ikes: BTreeMap<IkeHandle, Ike>,
     pub(crate) chores: Vec<Chore>,
+    /// How the peers of a connection prove who they are.
+    pub(crate) proofs: BTreeMap<ConnectionId, PeerAuthentication>,
+    /// IKE SAs of peers that the PAD does not let in.
+    pub(crate) unwanted: Vec<IkeHandle>,
     /// Policies whose waiting packets can go, each with the IKE SA that made it so.
     pub(crate) served: Vec<(PolicyId, IkeHandle)>,
     /// Whether there is something new to ask of the endpoint.
@@ -71,8 +77,11 @@ pub struct Stack {
     pub(crate) retry_at: Option<Instant>,
     pub(crate) stats: Stats,
     /// What first fragments showed, for those behind them (RFC 4301 §7.3).
-    fragments: FragmentFlows,
+    pub(crate) fragments: FragmentFlows,
+    /// Fragments to ourselves.
+    pub(crate) reassembly: Reassembly,
     next_policy: u32,
+    pub(crate) next_peer: PeerNumber,
 }
 
 /// Why a connection was not taken.
@@ -85,8 +94,8 @@ pub enum ConnectionRefused {
     /// Another connection's child serves this policy.
     #[error("policy {} is served by another connection", .0.0)]
     PolicyTaken(PolicyId),
-    /// A child in another mode than tunnel mode, or with AH.
-    #[error("only ESP in tunnel mode is processed here")]
+    /// A child with AH, in a stack that does not write whole IP packets.
+    #[error("AH needs whole IP packets")]
     Unsupported,
 }
 
@@ -97,9 +106,9 @@ pub enum PolicyRefused {
     /// The database does not take it.
     #[error("{0}")]
     Database(#[from] PolicyError),
-    /// It asks for AH, another mode than tunnel mode, or for SAs populated from the packet: taking it and doing
-    /// something else would not be what it says.
-    #[error("only ESP in tunnel mode, with the policy's own selectors, is processed here")]
+    /// It asks for SAs populated from the packet, or for AH or a second pass in a stack that does not write whole IP
+    /// packets: taking it and doing something else would not be what it says.
+    #[error("the policy asks for what is not done here")]
     Unsupported,
 }
 
@@ -115,13 +124,19 @@ impl Stack {
         now: Instant,
     ) -> Self {
         config.endpoint.spi_source = SpiSource::Pool;
+        // What the PAD refuses is refused before the peer is told otherwise.
+        config.endpoint.acknowledge_install |= config.pad.is_some();
         let mut stack = Self {
             endpoint: Endpoint::new(config.endpoint.clone(), provider.clone(), rng, now),
             sad: SaDatabase::new(config.max_children),
+            outer: BTreeMap::new(),
+            addresses: BTreeSet::new(),
             spd: SecurityPolicyDatabase::new(),
             protects: BTreeMap::new(),
             ikes: BTreeMap::new(),
             chores: Vec::new(),
+            proofs: BTreeMap::new(),
+            unwanted: Vec::new(),
             served: Vec::new(),
             stirred: false,
             outputs: VecDeque::new(),
@@ -129,7 +144,9 @@ impl Stack {
             retry_at: None,
             stats: Stats::default(),
             fragments: FragmentFlows::new(FRAGMENTED, FRAGMENTS_LAST),
+            reassembly: Reassembly::new(config.reassembly),
             next_policy: FIRST_OWN_POLICY.0,
+            next_peer: 1,
             config,
             provider,
         };
@@ -148,8 +165,7 @@ impl Stack {
     ) -> Result<ConnectionId, ConnectionRefused> {
         let mut own = Vec::new();
         for (index, child) in config.children.iter_mut().enumerate() {
-            let esp = child.suites.iter().all(|suite| suite.protocol == SuiteProtocol::Esp);
-            if child.mode != Mode::Tunnel || !esp {
+            if child.protocol() == SecurityProtocol::Ah && self.config.outer != OuterHeader::Ip {
                 return Err(ConnectionRefused::Unsupported);
             }
             let id = match child.policy {
@@ -167,13 +183,30 @@ impl Stack {
                 }
             };
             let made_here = child.policy.replace(id).is_none();
-            own.push((index, id, child.name.clone(), child.local.clone(), child.remote.clone(), made_here));
+            let spec = (child.protocol(), child.mode);
+            own.push((
+                index,
+                id,
+                child.name.clone(),
+                child.local.clone(),
+                child.remote.clone(),
+                made_here,
+                spec,
+            ));
         }
+        let local_address = config.local;
+        let proof = match &config.credentials {
+            Credentials::Psk(_) => PeerAuthentication::SharedKey,
+            #[allow(unreachable_patterns, reason = "whatever else there will be is not a shared key")]
+            _ => PeerAuthentication::Signature,
+        };
         let connection = self.endpoint.add_connection(config)?;
-        for (index, id, name, local, remote, made_here) in own {
+        self.proofs.insert(connection, proof);
+        self.addresses.extend(local_address);
+        for (index, id, name, local, remote, made_here, (protocol, mode)) in own {
             self.protects.insert(id, Protect::new(connection, index, name.clone()));
             if made_here {
-                let action = PolicyAction::Protect(ProtectSpec::tunnel(connection.0));
+                let action = PolicyAction::Protect(ProtectSpec::new(protocol, mode, connection.0));
                 // The number was free a moment ago.
                 let _ = self.spd.insert(Policy::new(id, name, local, remote, action));
             }
@@ -200,7 +233,8 @@ impl Stack {
     /// # Errors
     /// [`PolicyRefused`], and nothing changes.
     pub fn add_policy(&mut self, policy: Policy) -> Result<(), PolicyRefused> {
-        processed_here(&policy)?;
+        self.processed_here(&policy)?;
+        self.mark_again(&policy);
         Ok(self.spd.insert(policy)?)
     }
 
@@ -209,8 +243,29 @@ impl Stack {
     /// # Errors
     /// [`PolicyRefused`], and nothing changes.
     pub fn add_policy_before(&mut self, next: PolicyId, policy: Policy) -> Result<(), PolicyRefused> {
-        processed_here(&policy)?;
+        self.processed_here(&policy)?;
+        self.mark_again(&policy);
         Ok(self.spd.insert_before(next, policy)?)
+    }
+
+    /// Whether the stack does what a policy asks for.
+    fn processed_here(&self, policy: &Policy) -> Result<(), PolicyRefused> {
+        match policy.action {
+            PolicyAction::Protect(ProtectSpec { protocol, populate, again, .. }) => {
+                let whole = protocol == SecurityProtocol::Ah || again;
+                let refused = populate != PopulateFromPacket::default()
+                    || whole && self.config.outer != OuterHeader::Ip;
+                if refused { Err(PolicyRefused::Unsupported) } else { Ok(()) }
+            }
+            PolicyAction::Bypass | PolicyAction::Discard => Ok(()),
+        }
+    }
+
+    /// SAs that are there already do what their policy asks for.
+    fn mark_again(&mut self, policy: &Policy) {
+        let PolicyAction::Protect(spec) = policy.action else { return };
+        let own = self.sad.iter_mut().filter(|(_, child)| child.policy == Some(policy.id));
+        own.for_each(|(_, child)| child.again = spec.again);
     }
 
     /// Takes a policy away. SAs that served it stay until their IKE SA or connection ends.
@@ -222,50 +277,6 @@ impl Stack {
     #[must_use]
     pub const fn policies(&self) -> &SecurityPolicyDatabase {
         &self.spd
-    }
-
-    /// Takes a datagram from the outside: IKE, a keepalive or ESP, by the path's transport. ESP is opened in place.
-    ///
-    /// [`Stack::poll_output`] is to be called afterwards when this is not [`Received::Inner`]; it may be called then.
-    pub fn handle_datagram(&mut self, now: Instant, meta: Meta, buf: &mut [u8]) -> Received {
-        let esp = match meta.path.transport {
-            Transport::UdpEncap | Transport::Tcp(_) => match locate_udp_encap(buf) {
-                UdpEncapRange::Esp(range) => range,
-                UdpEncapRange::Keepalive => {
-                    self.stats.keepalives += 1;
-                    return Received::Keepalive;
-                }
-                UdpEncapRange::Ike(_) => return self.handle_ike(now, meta, buf),
-                UdpEncapRange::TooShort => return self.refuse(DropReason::Unclassified),
-            },
-            Transport::Udp => return self.handle_ike(now, meta, buf),
-            Transport::Ip => 0..buf.len(),
-            _ => return self.refuse(DropReason::Unclassified),
-        };
-        let received = match self.open(now, meta, buf, esp) {
-            Ok((range, sa)) => {
-                self.stats.opened.count(range.len());
-                Received::Inner { range, sa }
-            }
-            Err(reason) => self.refuse(reason),
-        };
-        if self.stirred {
-            self.pump(now);
-        }
-        received
-    }
-
-    /// Takes an IP packet from the inside, which lies at `ip` in `buf`, and decides about it by policy. A packet that
-    /// is to be protected is sealed in place, with [`HEADROOM`] in front and [`TAILROOM`] behind it being enough.
-    pub fn handle_ip(&mut self, now: Instant, buf: &mut [u8], ip: Range<usize>) -> Verdict {
-        let verdict = self.outbound(now, buf, ip).unwrap_or_else(|reason| {
-            self.stats.drop_one(&reason);
-            Verdict::Dropped(reason)
-        });
-        if self.stirred {
-            self.pump(now);
-        }
-        verdict
     }
 
     /// Whether a packet that came in clear may pass: only where the first policy that matches says BYPASS
@@ -312,7 +323,7 @@ impl Stack {
         first_child: Option<usize>,
     ) -> Result<IkeHandle, ApiMisuse> {
         let ike = self.endpoint.connect(now, connection, first_child, None)?;
-        self.ikes.insert(ike, Ike { connection, established: false });
+        self.ikes.insert(ike, Ike::new(connection));
         self.pump(now);
         Ok(ike)
     }
@@ -332,7 +343,7 @@ impl Stack {
     /// # Errors
     /// [`ApiMisuse`].
     pub fn rekey_child(&mut self, now: Instant, inbound: Spi) -> Result<(), ApiMisuse> {
-        let ike = self.sad.lookup(inbound).ok_or(ApiMisuse::UnknownChild)?.ike;
+        let ike = self.sad.lookup(inbound).and_then(|child| child.ike).ok_or(ApiMisuse::UnknownChild)?;
         self.endpoint.rekey_child(now, ike, inbound)?;
         self.pump(now);
         Ok(())
@@ -356,7 +367,7 @@ impl Stack {
     pub fn reauthenticate(&mut self, now: Instant, ike: IkeHandle) -> Result<IkeHandle, ApiMisuse> {
         let new = self.endpoint.reauthenticate(now, ike)?;
         if let Some(connection) = self.ikes.get(&ike).map(|old| old.connection) {
-            self.ikes.insert(new, Ike { connection, established: false });
+            self.ikes.insert(new, Ike::new(connection));
         }
         self.pump(now);
         Ok(new)
@@ -367,7 +378,7 @@ impl Stack {
     /// # Errors
     /// [`ApiMisuse`].
     pub fn delete_child(&mut self, now: Instant, inbound: Spi) -> Result<(), ApiMisuse> {
-        let ike = self.sad.lookup(inbound).ok_or(ApiMisuse::UnknownChild)?.ike;
+        let ike = self.sad.lookup(inbound).and_then(|child| child.ike).ok_or(ApiMisuse::UnknownChild)?;
         self.endpoint.delete_child(now, ike, inbound)?;
         self.pump(now);
         Ok(())
@@ -429,156 +440,6 @@ impl Stack {
     #[must_use]
     pub fn waiting(&self, policy: PolicyId) -> (usize, usize) {
         self.protects.get(&policy).map_or((0, 0), |protect| protect.queue.len())
-    }
-
-    fn handle_ike(&mut self, now: Instant, meta: Meta, buf: &mut [u8]) -> Received {
-        let input = Input::Datagram { now, path: meta.path, ecn: meta.ecn, data: buf };
-        let taken = self.endpoint.handle_input(input);
-        // What was dropped may have caused a reply (RFC 7296 §2.6).
-        self.pump(now);
-        match taken {
-            Ok(()) => {
-                self.stats.ike += 1;
-                Received::Ike
-            }
-            Err(discarded) => self.refuse(DropReason::Ike(discarded)),
-        }
-    }
-
-    #[cold]
-    fn refuse(&mut self, reason: DropReason) -> Received {
-        self.stats.drop_one(&reason);
-        Received::Dropped(reason)
-    }
-
-    #[inline]
-    fn open(
-        &mut self,
-        now: Instant,
-        meta: Meta,
-        buf: &mut [u8],
-        esp: Range<usize>,
-    ) -> Result<(Range<usize>, Spi), DropReason> {
-        let start = esp.start;
-        let packet = buf.get_mut(esp).ok_or(DropReason::Unclassified)?;
-        let spi = Spi::from_bytes(*packet.first_chunk().ok_or(DropReason::Unclassified)?);
-        let child = self.sad.lookup_mut(spi).ok_or(DropReason::UnknownSpi)?;
-        let opened = child.inbound.open_in_place(packet);
-        let due = match &opened {
-            Ok(_) => child.inbound_due(now),
-            Err(OpenError::Lifetime) => Some(Due::Close),
-            Err(_) => None,
-        };
-        let checked = opened.map_err(DropReason::Open).and_then(|opened| {
-            // The peer has this SA and lives, whatever is inside.
-            if now - child.told >= TELL_ALIVE {
-                child.told = now;
-                self.endpoint.peer_alive(now, child.ike);
-            }
-            if core::mem::take(&mut child.standby)
-                && let Some(protect) = child.policy.and_then(|id| self.protects.get_mut(&id))
-            {
-                protect.promote(spi);
-            }
-            if opened.is_dummy() {
-                return Err(DropReason::Dummy);
-            }
-            let inner = packet.get_mut(opened.payload.clone()).ok_or(DropReason::Inner)?;
-            let view = IpView::parse(inner).map_err(|_| DropReason::Inner)?;
-            // Fragments of this SA alone vouch for each other.
-            let flow = self.fragments.flow_of(now, spi.0, &view);
-            let len = view.packet().len();
-            if opened.next_header != announced(inner) {
-                return Err(DropReason::Inner);
-            }
-            if !child.admits(&flow) {
-                return Err(DropReason::Selectors);
-            }
-            match apply_ecn(inner, Ecn::from_bits(meta.ecn)) {
-                Decapsulated::Forward { alarm, .. } => self.stats.ecn_alarms += u64::from(alarm),
-                Decapsulated::Drop => return Err(DropReason::Congestion),
-            }
-            let first = start + opened.payload.start;
-            Ok(first..first + len)
-        });
-        if let Some(due) = due {
-            self.fall_due(spi, due);
-        }
-        Ok((checked?, spi))
-    }
-
-    #[inline]
-    fn outbound(&mut self, now: Instant, buf: &mut [u8], ip: Range<usize>) -> Result<Verdict, DropReason> {
-        let packet = buf.get(ip.clone()).ok_or(DropReason::Seal(SealError::Range))?;
-        let view = IpView::parse(packet).map_err(|_| DropReason::Malformed)?;
-        let (flow, len) = (self.fragments.flow_of(now, 0, &view), view.packet().len());
-        let ip = ip.start..ip.start + len;
-        let policy = self.spd.lookup(Direction::Outbound, &flow).ok_or(DropReason::NoPolicy)?;
-        let id = policy.id;
-        match policy.action {
-            PolicyAction::Protect(_) => {}
-            PolicyAction::Bypass => {
-                self.stats.bypassed.count(len);
-                return Ok(Verdict::Bypass);
-            }
-            PolicyAction::Discard => return Err(DropReason::Policy),
-        }
-        match self.carrier(id, &flow) {
-            Some(spi) => self.seal(now, spi, buf, ip),
-            None => {
-                let packet = buf.get(ip).ok_or(DropReason::Malformed)?;
-                self.demand(now, id, flow, packet)
-            }
-        }
-    }
-
-    /// The most wanted SA of a policy that may carry a packet, by its inbound SPI.
-    #[inline]
-    pub(crate) fn carrier(&self, policy: PolicyId, flow: &Flow) -> Option<Spi> {
-        let sas = &self.protects.get(&policy)?.sas;
-        sas.iter().copied().find(|spi| self.sad.lookup(*spi).is_some_and(|child| child.carries(flow)))
-    }
-
-    /// Seals a packet for the pair of SAs with this inbound SPI.
-    #[inline]
-    pub(crate) fn seal(
-        &mut self,
-        now: Instant,
-        spi: Spi,
-        buf: &mut [u8],
-        ip: Range<usize>,
-    ) -> Result<Verdict, DropReason> {
-        let child = self.sad.lookup_mut(spi).ok_or(DropReason::UnknownSpi)?;
-        let packet = buf.get(ip.clone()).ok_or(DropReason::Seal(SealError::Range))?;
-        let (next, len) = (announced(packet), packet.len());
-        let fields = child.outbound.transform().outer_fields(next, packet).ok_or(DropReason::Malformed)?;
-        let sealed = child.outbound.seal_in_place(buf, ip, next);
-        let due = match &sealed {
-            Ok(_) => child.outbound_due(now),
-            Err(SealError::Exhausted | SealError::Lifetime) => Some(Due::Close),
-            Err(_) => None,
-        };
-        let path = child.path;
-        if let Some(due) = due {
-            self.fall_due(spi, due);
-        }
-        let range = sealed.map_err(DropReason::Seal)?;
-        self.stats.sealed.count(len);
-        Ok(Verdict::Send { range, path, fields })
-    }
-}
-
-/// Whether the stack does what a policy asks for.
-fn processed_here(policy: &Policy) -> Result<(), PolicyRefused> {
-    match policy.action {
-        PolicyAction::Protect(ProtectSpec {
-            protocol: SecurityProtocol::Esp,
-            mode: Mode::Tunnel,
-            populate,
-            ..
-        }) if populate == PopulateFromPacket::default() => Ok(()),
-        PolicyAction::Protect(_) => Err(PolicyRefused::Unsupported),
-        PolicyAction::Bypass | PolicyAction::Discard => Ok(()),
     }
 }
 

@@ -2,7 +2,10 @@
 
 use ikev2_core::Discarded;
 use ipsec_esp::{OpenError, SealError};
+use ipsec_sa::ReassemblyError;
 use thiserror::Error;
+
+use crate::inbound::as_esp;
 
 /// Why a datagram or a packet went no further. Always counted, never fatal.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Error)]
@@ -20,6 +23,12 @@ pub enum DropReason {
     /// Inbound: ESP refused the packet.
     #[error("{0}")]
     Open(OpenError),
+    /// Inbound: AH refused the packet.
+    #[error("{0}")]
+    OpenAh(ipsec_ah::OpenError),
+    /// Inbound: a fragment to one of our addresses that cannot be put together with the others.
+    #[error("{0}")]
+    Reassembly(ReassemblyError),
     /// Inbound: a dummy packet, as it should be (RFC 4303 §2.6).
     #[error("dummy packet")]
     Dummy,
@@ -63,6 +72,12 @@ pub enum DropReason {
     /// Outbound: ESP refused the packet.
     #[error("{0}")]
     Seal(SealError),
+    /// Outbound: AH refused the packet.
+    #[error("{0}")]
+    SealAh(ipsec_ah::SealError),
+    /// Outbound: the path does not take it, and it must not be cut; its sender is told.
+    #[error("packet is too big for the path")]
+    TooBig,
 }
 
 /// What a reason is about.
@@ -87,7 +102,7 @@ impl core::fmt::Display for DropClass {
 }
 
 /// Names of the reasons that are not IKE's, by number; the first [`INBOUND`] are about packets from the outside.
-const NAMES: [&str; 29] = [
+const NAMES: [&str; 31] = [
     "unclassified",
     "unknown-spi",
     "truncated",
@@ -103,6 +118,7 @@ const NAMES: [&str; 29] = [
     "selectors",
     "congestion",
     "clear",
+    "reassembly",
     "malformed",
     "no-policy",
     "policy",
@@ -117,8 +133,9 @@ const NAMES: [&str; 29] = [
     "lifetime",
     "range",
     "seal-failed",
+    "too-big",
 ];
-const INBOUND: usize = 15;
+const INBOUND: usize = 16;
 
 impl DropReason {
     /// How many kinds there are.
@@ -143,20 +160,32 @@ impl DropReason {
             Self::Selectors => 12,
             Self::Congestion => 13,
             Self::Clear => 14,
-            Self::Malformed => 15,
-            Self::NoPolicy => 16,
-            Self::Policy => 17,
-            Self::NoConnection => 18,
-            Self::NotCovered => 19,
-            Self::QueueFull => 20,
-            Self::SetupFailed => 21,
-            Self::Backoff => 22,
-            Self::Seal(SealError::NoRoom { .. }) => 23,
-            Self::Seal(SealError::TooLong) => 24,
-            Self::Seal(SealError::Exhausted) => 25,
-            Self::Seal(SealError::Lifetime) => 26,
-            Self::Seal(SealError::Range) => 27,
-            Self::Seal(_) => 28,
+            Self::Reassembly(_) => 15,
+            // The events of RFC 4302 and 4303 are the same.
+            Self::OpenAh(error) => Self::Open(as_esp(*error)).kind(),
+            Self::Malformed => 16,
+            Self::NoPolicy => 17,
+            Self::Policy => 18,
+            Self::NoConnection => 19,
+            Self::NotCovered => 20,
+            Self::QueueFull => 21,
+            Self::SetupFailed => 22,
+            Self::Backoff => 23,
+            Self::Seal(SealError::NoRoom { .. }) => 24,
+            Self::Seal(SealError::TooLong) => 25,
+            Self::Seal(SealError::Exhausted) => 26,
+            Self::Seal(SealError::Lifetime) => 27,
+            Self::Seal(SealError::Range) => 28,
+            Self::Seal(_) => 29,
+            Self::SealAh(error) => match error {
+                ipsec_ah::SealError::NoRoom { .. } => 24,
+                ipsec_ah::SealError::TooLong => 25,
+                ipsec_ah::SealError::Exhausted => 26,
+                ipsec_ah::SealError::Lifetime => 27,
+                ipsec_ah::SealError::Range => 28,
+                _ => 29,
+            },
+            Self::TooBig => 30,
             Self::Ike(discarded) => NAMES.len() + discarded.kind(),
         }
     }

@@ -208,7 +208,7 @@ fn what_is_not_processed_here_is_not_taken() {
     let policy = Policy::new(PolicyId(1), "per host", all(), all(), PolicyAction::Protect(spec));
     assert_eq!(pair.stacks[A].add_policy(policy), Err(PolicyRefused::Unsupported));
     let mut config = connection(A, b"key");
-    config.children[0].mode = ipsec::sa::Mode::Transport;
+    config.children[0].suites = vec![ipsec::crypto::Suite::ah("sha256").unwrap()];
     assert_eq!(pair.stacks[A].add_connection(config), Err(ConnectionRefused::Unsupported));
     let mut config = connection(A, b"key");
     let taken = pair.stacks[A].policies().iter().next().unwrap().id;

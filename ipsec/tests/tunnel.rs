@@ -148,7 +148,7 @@ fn a_child_rekey_under_traffic_loses_nothing() {
 fn an_ike_rekey_under_traffic_keeps_the_child() {
     for side in [A, B] {
         let mut pair = rekey_under_traffic(1, |pair| {
-            let ike = pair.stacks[side].children().next().unwrap().ike;
+            let ike = pair.stacks[side].children().next().unwrap().ike.unwrap();
             pair.stacks[side].rekey_ike(pair.now, ike).unwrap();
             pair.collect(side);
         });
@@ -220,7 +220,7 @@ fn a_hard_limit_stops_the_sa_and_the_next_packet_asks_for_another() {
 fn deletion_ends_the_tunnel_on_both_sides_and_a_packet_starts_a_new_one() {
     let mut pair = Setup::new().pair();
     pair.establish();
-    let ike = pair.stacks[A].children().next().unwrap().ike;
+    let ike = pair.stacks[A].children().next().unwrap().ike.unwrap();
     pair.stacks[A].delete_ike(pair.now, ike).unwrap();
     pair.settle();
     for (side, local) in [(A, true), (B, false)] {

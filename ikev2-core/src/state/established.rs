@@ -558,15 +558,15 @@ impl Established {
 
     /// Follows a peer behind a NAT to its new address: only on authentic messages that were not seen before, and not
     /// when a NAT stands before us (RFC 7296 §2.23).
-    fn follow(&mut self, now: Instant, common: &mut Common, path: Path) {
+    pub(crate) fn follow(&mut self, now: Instant, common: &mut Common, path: Path) -> bool {
         let follows = common.nat.remote_behind_nat && !common.nat.local_behind_nat;
         if path == common.path || !follows || path.transport != common.path.transport {
-            return;
+            return false;
         }
         // A peer that hops about is answered where it is, and followed at its next message after a pause.
         let (per_second, burst) = PATH_CHANGES;
         if !self.rates.path.take(now, per_second, burst) {
-            return;
+            return false;
         }
         common.path = path;
         for child in self.children.values() {
@@ -576,6 +576,7 @@ impl Established {
                 outer: path.outer(),
             }));
         }
+        true
     }
 
     fn on_request(

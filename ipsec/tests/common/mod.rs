@@ -152,6 +152,7 @@ impl Pair {
                     self.put(side, path, data, fields.traffic_class & 3);
                 }
                 Output::Event(_, event) => self.events[side].push(event),
+                Output::Deliver(packet) => self.inbox[side].push(packet),
                 Output::Timeout(at) => {
                     self.timeouts[side] = at;
                     return;

@@ -350,6 +350,8 @@ impl Gateway {
             match self.wire.stack.poll_output() {
                 Output::Transmit { path, data, .. } => self.wire.transmit(&path, &data),
                 Output::Event(ike, event) => self.take_event(ike, event),
+                // No packet here is cut or too long.
+                Output::Deliver(_) => {}
                 Output::Timeout(deadline) => return deadline,
             }
         }
