@@ -93,7 +93,9 @@ fn per_packet(batch: &mut impl Batch) -> f64 {
     run_once(batch).as_secs_f64() * 1e9 / batch.packets().max(1) as f64
 }
 
-fn median(mut values: Vec<f64>) -> f64 {
+/// The value in the middle; not a number where there are none.
+#[must_use]
+pub fn median(mut values: Vec<f64>) -> f64 {
     values.sort_by(f64::total_cmp);
     values.get(values.len() / 2).copied().unwrap_or(f64::NAN)
 }
@@ -130,6 +132,60 @@ impl fmt::Display for Table {
             let difference = ours - raw;
             let percent = share * 100.0;
             writeln!(f, "| {name} | {length} | {raw:.1} | {ours:.1} | {difference:.1} | {percent:.1}% |")?;
+        }
+        Ok(())
+    }
+}
+
+/// A Markdown table of what was measured: one line a subject, one column a length or step.
+#[derive(Clone, Debug)]
+pub struct Grid {
+    title: String,
+    columns: Vec<String>,
+    rows: Vec<(String, Vec<Option<f64>>)>,
+    scale: f64,
+}
+
+impl Grid {
+    /// An empty table.
+    #[must_use]
+    pub fn new(title: &str, columns: &[&str]) -> Self {
+        let columns = columns.iter().map(|&column| column.into()).collect();
+        Self { title: title.into(), columns, rows: Vec::new(), scale: 1.0 }
+    }
+
+    /// Shows values times `scale`.
+    #[must_use]
+    pub fn scaled(self, scale: f64) -> Self {
+        Self { scale, ..self }
+    }
+
+    /// Adds a line, unless nothing in it was measured.
+    pub fn push(&mut self, name: &str, values: &[Option<f64>]) {
+        if values.iter().any(Option::is_some) {
+            self.rows.push((name.into(), values.to_vec()));
+        }
+    }
+}
+
+impl fmt::Display for Grid {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.rows.is_empty() {
+            return Ok(());
+        }
+        writeln!(f, "\n{} ({})\n", self.title, processor())?;
+        writeln!(f, "| | {} |", self.columns.join(" | "))?;
+        writeln!(f, "|---{}|", "|---:".repeat(self.columns.len()))?;
+        for (name, values) in &self.rows {
+            write!(f, "| {name} |")?;
+            for value in values {
+                match value.map(|value| value * self.scale) {
+                    Some(value) if value < 100.0 => write!(f, " {value:.1} |")?,
+                    Some(value) => write!(f, " {value:.0} |")?,
+                    None => f.write_str(" |")?,
+                }
+            }
+            writeln!(f)?;
         }
         Ok(())
     }
@@ -193,6 +249,17 @@ mod tests {
         let mut spin = Spin(0, 0);
         timed(&mut spin, 5);
         assert_eq!(spin.1, 3, "five packets are three batches of two");
+    }
+
+    #[test]
+    fn a_grid_shows_what_was_measured_alone() {
+        let mut grid = Grid::new("Sealing", &["64", "576"]).scaled(1e-3);
+        assert_eq!(grid.to_string(), "");
+        grid.push("left out", &[None, None]);
+        grid.push("row", &[Some(12_340.0), None]);
+        let text = grid.to_string();
+        assert!(text.contains("| | 64 | 576 |\n|---|---:|---:|\n| row | 12.3 | |\n"), "{text}");
+        assert!(!text.contains("left out"));
     }
 
     #[test]

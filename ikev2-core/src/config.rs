@@ -83,7 +83,7 @@ pub struct EndpointConfig {
     pub hint_interval: Duration,
     /// Whether IKE_INTERMEDIATE is taken as responder (RFC 9242), where the initiator asks for it.
     pub intermediate: bool,
-    /// Octets of nonce to send: 16..=256, and at least half the PRF's key (RFC 7296 §2.10).
+    /// Octets of nonce to send: 16..=256, and raised to half the key of the provider's longest PRF (RFC 7296 §2.10).
     pub nonce_len: usize,
     /// Emit [`crate::event::Event::Exchange`] for each message.
     pub trace: bool,

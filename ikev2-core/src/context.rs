@@ -58,8 +58,9 @@ impl Cx<'_> {
     }
 
     pub(crate) fn nonce(&mut self) -> Vec<u8> {
-        // 32 octets are half of the longest PRF key there is (RFC 7296 §2.10).
-        self.random(self.config.nonce_len.clamp(32, 256))
+        // RFC 7296 §2.10: half the key of any PRF that can be offered; it is drawn before one is chosen.
+        let least = self.provider.prf.iter().map(|row| row.min_nonce_len()).max().unwrap_or(16);
+        self.random(self.config.nonce_len.clamp(least.min(256), 256))
     }
 
     pub(crate) fn ike_spi(&mut self) -> IkeSpi {

@@ -1,16 +1,18 @@
 //! Fast rows for a [`CryptoProvider`], on `aws-lc-rs`.
 //!
 //! It has AES-GCM-16 and ChaCha20-Poly1305 (with their implicit-IV forms), AES-CBC and AES-CTR, the HMACs as integrity
-//! and as PRFs, X25519, ECP-256, ECP-384 and ECP-521, ML-KEM, and verification of ECDSA, Ed25519 and RSA. What it lacks
-//! falls through to the provider behind it:
+//! and as PRFs, X25519, ECP-256, ECP-384 and ECP-521, ML-KEM, and verification of ECDSA, Ed25519, ML-DSA and RSA, for which
+//! [`signer_from_pkcs8`] has private keys in memory too. What it lacks falls through to the provider behind it:
 //!
 //! ```
 //! let provider = ipsec_crypto_aws_lc::provider().or(&ipsec_crypto::rustcrypto::provider());
 //! assert!(provider.encr(ipsec_wire::ike::EncrId::AES_CCM_8).is_some());
 //! ```
 //!
+//! AES-GCM with ICVs of 8 and 12 octets is among what falls through: `aws-lc-rs` opens no truncated tag.
+//!
 //! Everything follows from its inputs but ML-KEM, which draws from the operating system instead of the generator that it
-//! is given: those rows say so ([`KeyExchangeMethod::deterministic`]) and export no private value.
+//! is given: those rows say so ([`KeyExchangeMethod::deterministic`]) and export no private value. Signers draw from it, too.
 //!
 //! AWS-LC is C and assembly: building it takes a C compiler, on x86-64 and ARM64 Linux nothing else.
 #![forbid(unsafe_code)]
@@ -20,9 +22,12 @@ extern crate alloc;
 mod encr;
 mod ke;
 mod mac;
+mod sign;
 mod verify;
 
 use alloc::borrow::Cow;
+
+pub use sign::signer_from_pkcs8;
 
 use ipsec_crypto::{
     CryptoProvider, EncryptionAlgorithm, IntegrityAlgorithm, KeyExchangeMethod, PrfAlgorithm,
@@ -62,6 +67,9 @@ static VERIFY: &[&dyn SignatureVerifier] = &[
     &verify::ECDSA_384,
     &verify::ECDSA_521,
     &verify::ED25519,
+    &verify::ML_DSA_65,
+    &verify::ML_DSA_87,
+    &verify::ML_DSA_44,
     &verify::RSA_PSS_SHA2_256,
     &verify::RSA_PSS_SHA2_384,
     &verify::RSA_PSS_SHA2_512,

@@ -1,4 +1,4 @@
-//! Verification of ECDSA, Ed25519 and RSA.
+//! Verification of ECDSA, Ed25519, ML-DSA and RSA.
 
 use core::fmt;
 
@@ -71,6 +71,15 @@ pub(crate) static ECDSA_521: Verifier = Verifier {
 };
 
 pub(crate) static ED25519: Verifier = digital(algorithm_id::ED25519, "ed25519", Status::May, &[&lc::ED25519]);
+
+pub(crate) static ML_DSA_44: Verifier =
+    digital(algorithm_id::ML_DSA_44, "ml-dsa-44", Status::May, &[&lc::ML_DSA_44]);
+
+pub(crate) static ML_DSA_65: Verifier =
+    digital(algorithm_id::ML_DSA_65, "ml-dsa-65", Status::May, &[&lc::ML_DSA_65]);
+
+pub(crate) static ML_DSA_87: Verifier =
+    digital(algorithm_id::ML_DSA_87, "ml-dsa-87", Status::May, &[&lc::ML_DSA_87]);
 
 pub(crate) static RSA_PSS_SHA2_256: Verifier = digital(
     algorithm_id::RSA_PSS_SHA2_256,

@@ -1,13 +1,20 @@
 //! The fast rows against the vectors, and against the portable ones.
 
-use ipsec_crypto::rustcrypto;
-use testkit::provider_suite::{cross_check, run};
+use std::io::Write;
+
+use ipsec_crypto::{CryptoError, rustcrypto};
+use rand_chacha::ChaCha12Rng;
+use rand_chacha::rand_core::SeedableRng;
+use testkit::provider_suite::{check_signer, cross_check, run, test_keys};
 
 #[test]
 fn every_row_holds_against_the_vectors() {
     let report = run(&ipsec_crypto_aws_lc::provider());
     println!("{report}");
-    let unpublished = ["verify rsa-pss-sha2-384", "verify rsa-sha2-384", "verify rsa-sha1"];
+    // Past the test harness, which keeps back what a passing test prints.
+    let _ = writeln!(std::io::stderr(), "aws-lc, {}", report.summary());
+    let unpublished =
+        ["verify ml-dsa-44", "verify rsa-pss-sha2-384", "verify rsa-sha2-384", "verify rsa-sha1"];
     // Private values of ML-KEM cannot be put in, so that two sets rest on the comparison below alone.
     let closed = ["ke ml-kem-1024", "ke ml-kem-512"];
     assert_eq!(report.without_published_vectors(), [&closed[..], &unpublished].concat());
@@ -65,4 +72,36 @@ fn what_is_missing_falls_through() {
             .unwrap();
     assert_eq!(suite.supported_by(&both), Ok(()));
     assert!(suite.supported_by(&ipsec_crypto_aws_lc::provider()).is_err());
+}
+
+#[test]
+fn signers_in_memory_sign_what_both_providers_verify() {
+    let mut rng = ChaCha12Rng::seed_from_u64(1);
+    let mut tried = Vec::new();
+    for (kind, pkcs8, spki) in test_keys() {
+        let signer = ipsec_crypto_aws_lc::signer_from_pkcs8(&pkcs8);
+        if kind == "rsa-1024" || kind == "ed448" {
+            assert_eq!(signer.err(), Some(CryptoError::Unsupported));
+            continue;
+        }
+        let signer = signer.unwrap_or_else(|error| panic!("{kind}: {error}"));
+        assert!(format!("{signer:?}").ends_with("key (..)"), "{signer:?}");
+        for provider in [ipsec_crypto_aws_lc::provider(), rustcrypto::provider()] {
+            tried.push((kind.clone(), check_signer(&*signer, &spki, &provider, &mut rng)));
+        }
+        assert!(ipsec_crypto_aws_lc::signer_from_pkcs8(&pkcs8[..pkcs8.len() - 1]).is_err());
+    }
+    let tried: Vec<_> = tried.iter().step_by(2).map(|(kind, count)| (kind.as_str(), *count)).collect();
+    let expected = [
+        ("rsa", 6),
+        ("ecdsa-256", 2),
+        ("ecdsa-384", 2),
+        ("ecdsa-521", 3),
+        ("ed25519", 1),
+        ("ml-dsa-44", 1),
+        ("ml-dsa-65", 1),
+        ("ml-dsa-87", 1),
+    ];
+    assert_eq!(tried, expected);
+    assert_eq!(ipsec_crypto_aws_lc::signer_from_pkcs8(&[]).err(), Some(CryptoError::Unsupported));
 }

@@ -82,6 +82,15 @@ pub mod algorithm_id {
     /// id-Ed25519 (RFC 8410 §3).
     pub const ED25519: &[u8] = b"\x30\x05\x06\x03\x2b\x65\x70";
 
+    /// id-Ed448 (RFC 8410 §3).
+    pub const ED448: &[u8] = b"\x30\x05\x06\x03\x2b\x65\x71";
+    /// id-ml-dsa-44 (RFC 9881 §2).
+    pub const ML_DSA_44: &[u8] = b"\x30\x0b\x06\x09\x60\x86\x48\x01\x65\x03\x04\x03\x11";
+    /// id-ml-dsa-65 (RFC 9881 §2).
+    pub const ML_DSA_65: &[u8] = b"\x30\x0b\x06\x09\x60\x86\x48\x01\x65\x03\x04\x03\x12";
+    /// id-ml-dsa-87 (RFC 9881 §2).
+    pub const ML_DSA_87: &[u8] = b"\x30\x0b\x06\x09\x60\x86\x48\x01\x65\x03\x04\x03\x13";
+
     const PSS_256: &[u8; 72] = &pss(1, 32);
     const PSS_384: &[u8; 72] = &pss(2, 48);
     const PSS_512: &[u8; 72] = &pss(3, 64);

@@ -150,6 +150,7 @@ fn a_direction_takes_little_beside_its_key_schedule() {
     assert!(key.is_some() && outbound.is_some() && inbound.is_some());
     let outbound = size_of::<EspOutbound>() + outbound_heap - key_heap;
     let inbound = size_of::<EspInbound>() + inbound_heap - key_heap;
+    println!("octets: outbound {outbound}, inbound {inbound}, each beside a key schedule of {key_heap}");
     assert!(outbound <= 320, "{outbound}");
     // 256 octets of it are the window.
     assert!(inbound <= 704, "{inbound}");

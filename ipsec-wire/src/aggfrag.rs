@@ -21,6 +21,9 @@
 //! +-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+
 //! ~                          DataBlocks                           ~
 //! ```
+//!
+//! Places and widths were checked against `struct ip_iptfs_hdr` and `struct ip_iptfs_cc_hdr` of Linux, whose 64 bits of
+//! times have the same order; where the borders between those three lie is taken from the RFC alone.
 
 use alloc::vec::Vec;
 

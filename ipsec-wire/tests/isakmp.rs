@@ -336,3 +336,49 @@ Transaction (6), IKE 1.0, message id 0x00001234, flags 0x00, 132 octets
     aa";
     assert_eq!(shown, expected);
 }
+
+/// The numbers of RFC 2407 §4.4 to §4.6 and RFC 2409 appendix A, a second time.
+#[test]
+fn code_points_of_the_rfcs() {
+    macro_rules! named {
+        ($($registry:ident { $($number:literal $name:ident)* })*) => {
+            $($(
+                assert_eq!($registry::$name, $registry($number));
+                assert!($registry($number).name().is_some_and(|name| !name.is_empty()));
+            )*)*
+        };
+    }
+    named! {
+        PayloadType {
+            0 NONE 1 SA 2 PROPOSAL 3 TRANSFORM 4 KE 5 ID 6 CERT 7 CR 8 HASH 9 SIG 10 NONCE 11 NOTIFY 12 DELETE
+            13 VENDOR 20 NAT_D 21 NAT_OA
+        }
+        ProtocolId { 1 ISAKMP 2 IPSEC_AH 3 IPSEC_ESP 4 IPCOMP }
+        AhTransform { 2 MD5 3 SHA 4 DES }
+        EspTransform {
+            1 DES_IV64 2 DES 3 TRIPLE_DES 4 RC5 5 IDEA 6 CAST 7 BLOWFISH 8 THREE_IDEA 9 DES_IV32 10 RC4 11 NULL
+        }
+        IdType {
+            1 IPV4_ADDR 2 FQDN 3 RFC822_ADDR 4 IPV4_ADDR_SUBNET 5 IPV6_ADDR 6 IPV6_ADDR_SUBNET 7 IPV4_ADDR_RANGE
+            8 IPV6_ADDR_RANGE 9 DER_ASN1_DN 10 DER_ASN1_GN 11 KEY_ID
+        }
+        Phase1Attribute {
+            1 ENCRYPTION 2 HASH 3 AUTHENTICATION 4 GROUP 5 GROUP_TYPE 6 GROUP_PRIME 7 GROUP_GENERATOR_ONE
+            8 GROUP_GENERATOR_TWO 9 GROUP_CURVE_A 10 GROUP_CURVE_B 11 LIFE_TYPE 12 LIFE_DURATION 13 PRF 14 KEY_LENGTH
+            15 FIELD_SIZE 16 GROUP_ORDER
+        }
+        Phase1Encryption { 1 DES_CBC 2 IDEA_CBC 3 BLOWFISH_CBC 4 RC5_CBC 5 TRIPLE_DES_CBC 6 CAST_CBC }
+        Phase1Hash { 1 MD5 2 SHA 3 TIGER }
+        Phase1Authentication {
+            1 PRE_SHARED_KEY 2 DSS_SIGNATURES 3 RSA_SIGNATURES 4 RSA_ENCRYPTION 5 RSA_REVISED_ENCRYPTION
+        }
+        Phase2Attribute {
+            1 LIFE_TYPE 2 LIFE_DURATION 3 GROUP 4 ENCAPSULATION_MODE 5 AUTHENTICATION 6 KEY_LENGTH 7 KEY_ROUNDS
+            8 COMPRESS_DICTIONARY_SIZE 9 COMPRESS_PRIVATE_ALGORITHM
+        }
+        Phase2Authentication { 1 HMAC_MD5 2 HMAC_SHA 3 DES_MAC 4 KPDK }
+        EncapsulationMode { 1 TUNNEL 2 TRANSPORT 3 UDP_TUNNEL 4 UDP_TRANSPORT }
+        LifeType { 1 SECONDS 2 KILOBYTES }
+        CfgMessageType { 1 REQUEST 2 REPLY 3 SET 4 ACK }
+    }
+}

@@ -1,4 +1,5 @@
-//! Key exchange over the NIST prime curves (RFC 5903): KE data is x | y, the secret is x alone (§7).
+//! Key exchange over the NIST prime curves (RFC 5903): KE data is x | y, the secret is x alone (§7). The brainpool curves
+//! of the feature `brainpool` do the same (RFC 6954 §2).
 
 use alloc::boxed::Box;
 use alloc::vec;
@@ -22,8 +23,9 @@ use crate::{ActiveKeyExchange, CryptoError, KeyExchangeMethod, PeerPublicError, 
 
 /// SEC1's mark of an uncompressed point, which IKE leaves out.
 const UNCOMPRESSED: u8 = 4;
-/// Draws before a generator counts as broken. One draw fails with probability 2^-32 on P-256, and less on the others.
-const DRAWS: usize = 16;
+/// Draws before a generator counts as broken. One draw fails with probability 2^-32 on P-256 and less on the others of
+/// NIST, but about every second or third time on the brainpool curves, whose orders lie well below the next power of two.
+const DRAWS: usize = 64;
 
 pub(super) struct Ecp<C> {
     id: KeId,
@@ -41,6 +43,14 @@ pub(super) static ECP_384: Ecp<NistP384> =
 pub(super) static ECP_521: Ecp<NistP521> =
     Ecp { id: KeId::ECP_521, name: "ecp-521", status: Status::May, curve: PhantomData };
 
+#[cfg(feature = "brainpool")]
+pub(super) static BRAINPOOL_P256R1: Ecp<bp256::BrainpoolP256r1> =
+    Ecp { id: KeId::BRAINPOOL_P256R1, name: "brainpool-p256r1", status: Status::May, curve: PhantomData };
+
+#[cfg(feature = "brainpool")]
+pub(super) static BRAINPOOL_P384R1: Ecp<bp384::BrainpoolP384r1> =
+    Ecp { id: KeId::BRAINPOOL_P384R1, name: "brainpool-p384r1", status: Status::May, curve: PhantomData };
+
 /// What the arithmetic has to offer for a curve.
 pub(super) trait EcpCurve: CurveArithmetic + fmt::Debug {
     /// What the first octet of a scalar can have set.
@@ -51,6 +61,11 @@ impl EcpCurve for NistP384 {}
 impl EcpCurve for NistP521 {
     const TOP: u8 = 0x01;
 }
+
+#[cfg(feature = "brainpool")]
+impl EcpCurve for bp256::BrainpoolP256r1 {}
+#[cfg(feature = "brainpool")]
+impl EcpCurve for bp384::BrainpoolP384r1 {}
 
 impl<C> fmt::Debug for Ecp<C> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -4,8 +4,7 @@ use alloc::boxed::Box;
 use core::fmt;
 
 use aead::{AeadCore, AeadInOut, Nonce, Tag};
-use aes::{Aes128, Aes192, Aes256};
-use aes_gcm::AesGcm;
+use aes::{Aes128, Aes128Enc, Aes192, Aes192Enc, Aes256, Aes256Enc};
 use ccm::Ccm;
 use chacha20poly1305::ChaCha20Poly1305;
 use cipher::KeyInit;
@@ -14,6 +13,7 @@ use cipher::typenum::Unsigned;
 use ipsec_wire::ike::EncrId;
 
 use super::cipher::{Chained, Counted, Null};
+use super::gcm::Gcm;
 use super::gmac::{Gmac, NullAuth};
 use crate::{AeadKey, CipherKey, CryptoError, EncryptionAlgorithm, IvRule, KeyLimits, Status};
 
@@ -78,11 +78,7 @@ const GCM_16: Encryption = Encryption {
         "AES-GCM-192 with 16 octet ICV [RFC5282]",
         "AES-GCM-256 with 16 octet ICV [RFC5282]",
     ],
-    key: Keying::Combined(by_key_length!(
-        Combined::<AesGcm<Aes128, U12>>,
-        Combined::<AesGcm<Aes192, U12>>,
-        Combined::<AesGcm<Aes256, U12>>
-    )),
+    key: Keying::Combined(by_key_length!(Gcm::<Aes128Enc, 16>, Gcm::<Aes192Enc, 16>, Gcm::<Aes256Enc, 16>)),
 };
 
 pub(super) static AES_GCM_12: Encryption = Encryption {
@@ -96,11 +92,7 @@ pub(super) static AES_GCM_12: Encryption = Encryption {
         "AES-GCM-192 with 12 octet ICV [RFC5282]",
         "AES-GCM-256 with 12 octet ICV [RFC5282]",
     ],
-    key: Keying::Combined(by_key_length!(
-        Combined::<AesGcm<Aes128, U12, U12>>,
-        Combined::<AesGcm<Aes192, U12, U12>>,
-        Combined::<AesGcm<Aes256, U12, U12>>
-    )),
+    key: Keying::Combined(by_key_length!(Gcm::<Aes128Enc, 12>, Gcm::<Aes192Enc, 12>, Gcm::<Aes256Enc, 12>)),
     ..GCM_16
 };
 
@@ -115,11 +107,7 @@ pub(super) static AES_GCM_8: Encryption = Encryption {
         "AES-GCM-192 with 8 octet ICV [RFC5282]",
         "AES-GCM-256 with 8 octet ICV [RFC5282]",
     ],
-    key: Keying::Combined(by_key_length!(
-        Combined::<AesGcm<Aes128, U12, U8>>,
-        Combined::<AesGcm<Aes192, U12, U8>>,
-        Combined::<AesGcm<Aes256, U12, U8>>
-    )),
+    key: Keying::Combined(by_key_length!(Gcm::<Aes128Enc, 8>, Gcm::<Aes192Enc, 8>, Gcm::<Aes256Enc, 8>)),
     ..GCM_16
 };
 
@@ -150,9 +138,9 @@ pub(super) const CCM_16: Encryption = Encryption {
         "AES-CCM-256 with 16 octet ICV [RFC5282]",
     ],
     key: Keying::Combined(by_key_length!(
-        Combined::<Ccm<Aes128, U16, U11>>,
-        Combined::<Ccm<Aes192, U16, U11>>,
-        Combined::<Ccm<Aes256, U16, U11>>
+        Combined::<Ccm<Aes128Enc, U16, U11>>,
+        Combined::<Ccm<Aes192Enc, U16, U11>>,
+        Combined::<Ccm<Aes256Enc, U16, U11>>
     )),
     ..GCM_16
 };
@@ -167,9 +155,9 @@ pub(super) static AES_CCM_12: Encryption = Encryption {
         "AES-CCM-256 with 12 octet ICV [RFC5282]",
     ],
     key: Keying::Combined(by_key_length!(
-        Combined::<Ccm<Aes128, U12, U11>>,
-        Combined::<Ccm<Aes192, U12, U11>>,
-        Combined::<Ccm<Aes256, U12, U11>>
+        Combined::<Ccm<Aes128Enc, U12, U11>>,
+        Combined::<Ccm<Aes192Enc, U12, U11>>,
+        Combined::<Ccm<Aes256Enc, U12, U11>>
     )),
     ..CCM_16
 };
@@ -187,9 +175,9 @@ const CCM_8: Encryption = Encryption {
         "AES-CCM-256 with 8 octet ICV [RFC5282]",
     ],
     key: Keying::Combined(by_key_length!(
-        Combined::<Ccm<Aes128, U8, U11>>,
-        Combined::<Ccm<Aes192, U8, U11>>,
-        Combined::<Ccm<Aes256, U8, U11>>
+        Combined::<Ccm<Aes128Enc, U8, U11>>,
+        Combined::<Ccm<Aes192Enc, U8, U11>>,
+        Combined::<Ccm<Aes256Enc, U8, U11>>
     )),
     ..CCM_16
 };
@@ -238,9 +226,9 @@ pub(super) static NULL_AUTH_AES_GMAC: Encryption = Encryption {
     wireshark_esp: None,
     wireshark_ike: &[],
     key: Keying::Combined(by_key_length!(
-        NullAuth::<Gmac<Aes128>>,
-        NullAuth::<Gmac<Aes192>>,
-        NullAuth::<Gmac<Aes256>>
+        NullAuth::<Gmac<Aes128Enc>>,
+        NullAuth::<Gmac<Aes192Enc>>,
+        NullAuth::<Gmac<Aes256Enc>>
     )),
     ..GCM_16
 };
@@ -271,7 +259,7 @@ pub(super) const CTR: Encryption = Encryption {
     tag_len: 0,
     wireshark_esp: Some("AES-CTR [RFC3686]"),
     wireshark_ike: &["AES-CTR-128 [RFC5930]", "AES-CTR-192 [RFC5930]", "AES-CTR-256 [RFC5930]"],
-    key: Keying::Plain(by_key_length!(Counted::<Aes128>, Counted::<Aes192>, Counted::<Aes256>)),
+    key: Keying::Plain(by_key_length!(Counted::<Aes128Enc>, Counted::<Aes192Enc>, Counted::<Aes256Enc>)),
     ..GCM_16
 };
 

@@ -3,7 +3,7 @@
 use alloc::boxed::Box;
 use core::fmt;
 
-use aes::{Aes128, Aes192, Aes256};
+use aes::{Aes128Enc, Aes192Enc, Aes256Enc};
 use cipher::consts::U16;
 use cipher::{Array, BlockCipherEncrypt, BlockSizeUser, KeyInit};
 use ghash::GHash;
@@ -142,21 +142,21 @@ pub(super) static AES_128_GMAC: GmacIntegrity = GmacIntegrity {
     id: IntegId::AES_128_GMAC,
     name: "aes-128-gmac",
     key_len: 16 + SALT_LEN,
-    key: SaltedMac::<Gmac<Aes128>>::boxed,
+    key: SaltedMac::<Gmac<Aes128Enc>>::boxed,
 };
 
 pub(super) static AES_192_GMAC: GmacIntegrity = GmacIntegrity {
     id: IntegId::AES_192_GMAC,
     name: "aes-192-gmac",
     key_len: 24 + SALT_LEN,
-    key: SaltedMac::<Gmac<Aes192>>::boxed,
+    key: SaltedMac::<Gmac<Aes192Enc>>::boxed,
 };
 
 pub(super) static AES_256_GMAC: GmacIntegrity = GmacIntegrity {
     id: IntegId::AES_256_GMAC,
     name: "aes-256-gmac",
     key_len: 32 + SALT_LEN,
-    key: SaltedMac::<Gmac<Aes256>>::boxed,
+    key: SaltedMac::<Gmac<Aes256Enc>>::boxed,
 };
 
 impl fmt::Debug for GmacIntegrity {

@@ -2,10 +2,17 @@
 //!
 //! Every row is deterministic: the same key, input and generator give the same octets.
 //!
-//! With the feature `camellia` it has Camellia too, with `rsa` RSA signatures, and with `legacy` what the RFCs retire.
-//! Absent are curve448, the brainpool curves, ECP-192 and ECP-224, Ed448, ML-DSA and the algorithms of GOST: no released
-//! crate of this generation has ECP-192, ECP-224, brainpoolP224r1 and brainpoolP512r1, curve448 and Ed448 are
-//! pre-releases, and the others have no rows yet.
+//! With the feature `camellia` it has Camellia too, with `brainpool` the curves brainpoolP256r1 and brainpoolP384r1, with
+//! `curve448` curve448 and Ed448 (on pre-releases of their crates), with `ml-dsa` ML-DSA, with `rsa` RSA signatures, and
+//! with `legacy` what the RFCs retire.
+//!
+//! Absent are ECP-192 and ECP-224, whose crates are of an older generation, brainpoolP224r1 and brainpoolP512r1, which no
+//! crate has, and the algorithms of GOST.
+//!
+//! # Build flags
+//! On x86 the crates behind the rows ask for the processor's features on every call, and such calls are not inlined. Where
+//! the processor is known, `RUSTFLAGS='-C target-feature=+aes,+ssse3,+pclmulqdq,+avx2'` saves most of that; figures are in
+//! the README of the workspace's `benches`.
 
 use alloc::borrow::Cow;
 
@@ -16,16 +23,21 @@ use crate::{
 
 #[cfg(feature = "camellia")]
 mod camellia;
+#[cfg(target_pointer_width = "64")]
 mod cipher;
 mod curve25519;
+#[cfg(feature = "curve448")]
+mod curve448;
 mod ecp;
 mod encr;
+mod gcm;
 mod gmac;
 mod integ;
 #[cfg(feature = "legacy")]
 mod legacy;
 mod mlkem;
 mod modp;
+#[cfg(target_pointer_width = "64")]
 mod prf;
 mod sign;
 mod xcbc;
@@ -99,6 +111,12 @@ static KE: &[&dyn KeyExchangeMethod] = &[
     &modp::MODP_4096,
     &modp::MODP_6144,
     &modp::MODP_8192,
+    #[cfg(feature = "curve448")]
+    &curve448::CURVE448,
+    #[cfg(feature = "brainpool")]
+    &ecp::BRAINPOOL_P256R1,
+    #[cfg(feature = "brainpool")]
+    &ecp::BRAINPOOL_P384R1,
     #[cfg(feature = "legacy")]
     &modp::retired::MODP_768,
     #[cfg(feature = "legacy")]
@@ -121,6 +139,14 @@ static VERIFY: &[&dyn SignatureVerifier] = &[
     &sign::ecdsa::ECDSA_384,
     &sign::ecdsa::ECDSA_521,
     &sign::ed25519::ED25519,
+    #[cfg(feature = "curve448")]
+    &sign::ed448::ED448,
+    #[cfg(feature = "ml-dsa")]
+    &sign::mldsa::ML_DSA_65,
+    #[cfg(feature = "ml-dsa")]
+    &sign::mldsa::ML_DSA_87,
+    #[cfg(feature = "ml-dsa")]
+    &sign::mldsa::ML_DSA_44,
     #[cfg(feature = "rsa")]
     &sign::rsa::RSA_PSS_SHA2_256,
     #[cfg(feature = "rsa")]
@@ -153,7 +179,6 @@ pub fn provider() -> CryptoProvider {
 
 #[cfg(test)]
 mod tests {
-    use ::cipher::consts::U12;
     use zeroize::ZeroizeOnDrop;
 
     fn wiped_on_drop<T: ZeroizeOnDrop>() {}
@@ -161,16 +186,14 @@ mod tests {
     /// The crates wipe their keys only under their feature `zeroize`: without it this does not compile.
     #[test]
     fn keyed_objects_are_wiped() {
-        wiped_on_drop::<aes_gcm::Aes128Gcm>();
-        wiped_on_drop::<aes_gcm::AesGcm<aes::Aes192, U12>>();
-        wiped_on_drop::<aes_gcm::Aes256Gcm>();
         wiped_on_drop::<chacha20poly1305::ChaCha20Poly1305>();
         wiped_on_drop::<cmac::block_api::CmacCore<aes::Aes128>>();
         wiped_on_drop::<super::xcbc::Xcbc>();
-        // CCM is its cipher; GHASH wipes itself but has no mark.
+        // CCM and GCM are their cipher and a hash; GHASH wipes itself but has no mark.
         wiped_on_drop::<aes::Aes128>();
         wiped_on_drop::<aes::Aes192>();
         wiped_on_drop::<aes::Aes256>();
+        wiped_on_drop::<aes::Aes256Enc>();
         // An HMAC has no mark of its own: it is two states of its hash, which are wiped.
         wiped_on_drop::<sha1::Sha1>();
         wiped_on_drop::<sha2::Sha256>();
@@ -187,5 +210,9 @@ mod tests {
         wiped_on_drop::<ed25519_dalek::SigningKey>();
         #[cfg(feature = "rsa")]
         wiped_on_drop::<rsa::RsaPrivateKey>();
+        #[cfg(feature = "curve448")]
+        wiped_on_drop::<ed448_goldilocks::SigningKey>();
+        #[cfg(feature = "ml-dsa")]
+        wiped_on_drop::<ml_dsa::SigningKey<ml_dsa::MlDsa65>>();
     }
 }

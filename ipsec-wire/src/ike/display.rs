@@ -432,7 +432,7 @@ impl<'f, 'b> Tree<'f, 'b> {
             CfgValue::EncryptedDns(resolver) => {
                 self.line(depth, format_args!("priority {}", resolver.service_priority))?;
                 resolver.addresses().try_for_each(|a| self.line(depth, format_args!("address {a}")))?;
-                self.octets(depth, resolver.adn)?;
+                self.text_or_octets(depth, resolver.adn)?;
                 self.octets(depth, resolver.svc_params)
             }
             CfgValue::Opaque(octets) => self.octets(depth, octets),

@@ -5,6 +5,7 @@ use ipsec_crypto::{ActiveKeyExchange, CryptoError, KeyExchangeMethod, PeerPublic
 use ipsec_wire::ike::KeId;
 
 use rand_core::{TryCryptoRng, TryRng};
+use serde_json::Value;
 
 use super::files::{all_counted, cases, octets, own, verdict, wycheproof};
 use super::{Counts, Verdict};
@@ -26,6 +27,9 @@ pub(super) fn key_exchange(row: &dyn KeyExchangeMethod) -> Counts {
     }
     match row.id() {
         KeId::CURVE25519 => montgomery(row, "x25519", &mut counts),
+        KeId::CURVE448 => montgomery(row, "x448", &mut counts),
+        KeId::BRAINPOOL_P256R1 => points_in_spki(row, "ecdh_brainpoolP256r1", &mut counts),
+        KeId::BRAINPOOL_P384R1 => points_in_spki(row, "ecdh_brainpoolP384r1", &mut counts),
         KeId::ECP_256 => points(row, "ecdh_secp256r1_ecpoint", &mut counts),
         KeId::ECP_384 => points(row, "ecdh_secp384r1_ecpoint", &mut counts),
         KeId::ECP_521 => points(row, "ecdh_secp521r1_ecpoint", &mut counts),
@@ -70,12 +74,7 @@ fn points(row: &dyn KeyExchangeMethod, name: &str, counts: &mut Counts) {
     let before = counts.0.values().sum();
     let coordinate = row.initiator_len() / 2;
     for (_, case) in cases(&file) {
-        // The file writes the scalar as a number: fewer or more octets than the field has.
-        let scalar = octets(case, "private");
-        let scalar = &scalar[scalar.iter().position(|&octet| octet != 0).unwrap_or(0)..];
-        let mut private = vec![0; coordinate - scalar.len()];
-        private.extend_from_slice(scalar);
-        let private = resumed(row, &private);
+        let private = resumed(row, &scalar(case, coordinate));
         let public = octets(case, "public");
         let point = public.strip_prefix(&[4]).unwrap_or(&public);
         let shared = private.complete(point);
@@ -87,6 +86,44 @@ fn points(row: &dyn KeyExchangeMethod, name: &str, counts: &mut Counts) {
             Verdict::Acceptable => {
                 let length = PeerPublicError::Length { actual: point.len(), expected: 2 * coordinate };
                 assert_eq!(shared, Err(CryptoError::PeerPublic(length)), "{case}");
+            }
+            _ => assert!(matches!(shared, Err(CryptoError::PeerPublic(_))), "{case}"),
+        }
+        counts.add(verdict(case));
+    }
+    all_counted(counts, before, &file);
+}
+
+/// The file writes scalars as numbers: fewer or more octets than the field has.
+fn scalar(case: &Value, coordinate: usize) -> Vec<u8> {
+    let number = octets(case, "private");
+    let number = &number[number.iter().position(|&octet| octet != 0).unwrap_or(0)..];
+    let mut scalar = vec![0; coordinate - number.len()];
+    scalar.extend_from_slice(number);
+    scalar
+}
+
+/// Points in a SubjectPublicKeyInfo. In one that is not that of the first case the encoding is what is tested, or another
+/// curve.
+fn points_in_spki(row: &dyn KeyExchangeMethod, name: &str, counts: &mut Counts) {
+    let file = wycheproof(name);
+    let before = counts.0.values().sum();
+    let len = row.initiator_len();
+    let public = |case: &Value| octets(case, "public");
+    let first = cases(&file).map(|(_, case)| public(case)).next().unwrap_or_default();
+    let front = &first[..first.len() - len];
+    for (_, case) in cases(&file) {
+        let public = public(case);
+        let point = public.strip_prefix(front).filter(|point| point.len() == len);
+        let Some(point) = point.filter(|_| verdict(case) != Verdict::Acceptable) else {
+            counts.add(Verdict::NotApplicable);
+            continue;
+        };
+        let shared = resumed(row, &scalar(case, len / 2)).complete(point);
+        match verdict(case) {
+            Verdict::Valid => {
+                let shared = shared.unwrap_or_else(|error| panic!("{error}: {case}"));
+                assert_eq!(shared.expose(), octets(case, "shared"), "{case}");
             }
             _ => assert!(matches!(shared, Err(CryptoError::PeerPublic(_))), "{case}"),
         }

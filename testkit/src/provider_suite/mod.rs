@@ -77,6 +77,20 @@ impl Report {
         self.rows().filter(|(_, counts)| counts.published() == 0).map(|(name, _)| name).collect()
     }
 
+    /// The counts of all rows on one line, with how many rows nobody has published a vector for.
+    #[must_use]
+    pub fn summary(&self) -> String {
+        let of = |verdict| self.rows.iter().map(|(_, counts)| counts.of(verdict)).sum::<usize>();
+        let (rows, unpublished) = (self.rows.len(), self.without_published_vectors().len());
+        format!(
+            "{rows} rows: {} valid, {} invalid, {} acceptable, {} computed; {unpublished} without a published vector",
+            of(Verdict::Valid),
+            of(Verdict::Invalid),
+            of(Verdict::Acceptable),
+            of(Verdict::Computed),
+        )
+    }
+
     /// Rows for which there is no vector at all.
     #[must_use]
     pub fn without_any_vector(&self) -> Vec<&str> {
@@ -103,6 +117,7 @@ impl fmt::Display for Report {
             .map(|verdict| counts.of(verdict));
             writeln!(f, "{name:36} {valid:7} {invalid:7} {acceptable:10} {computed:8} {other:14}")?;
         }
+        writeln!(f, "{}", self.summary())?;
         writeln!(f, "without a published vector: {}", self.without_published_vectors().join(", "))?;
         writeln!(f, "without any vector: {}", self.without_any_vector().join(", "))
     }

@@ -15,7 +15,8 @@ pub(super) fn verifier(row: &dyn SignatureVerifier) -> Counts {
         let mut other = message.clone();
         other.push(0);
         assert_eq!(row.verify(&spki, &other, &signature), Err(CryptoError::Mismatch), "{row:?}: {case}");
-        for at in 0..signature.len() {
+        // Every octet of a short signature, some of a long one.
+        for at in (0..signature.len()).step_by(signature.len().div_ceil(600)) {
             let mut wrong = signature.clone();
             wrong[at] ^= 1;
             assert_eq!(row.verify(&spki, &message, &wrong), Err(CryptoError::Mismatch), "{row:?}: {case}");
@@ -41,6 +42,9 @@ pub(super) fn verifier(row: &dyn SignatureVerifier) -> Counts {
         "ecdsa-384" => file(row, "ecdsa_secp384r1_sha384", Some(field), &mut counts),
         "ecdsa-521" => file(row, "ecdsa_secp521r1_sha512", Some(field), &mut counts),
         "ed25519" => file(row, "ed25519", None, &mut counts),
+        "ed448" => file(row, "ed448", None, &mut counts),
+        "ml-dsa-65" => file(row, "mldsa_65_verify", None, &mut counts),
+        "ml-dsa-87" => file(row, "mldsa_87_verify", None, &mut counts),
         "rsa-sha2-256" => file(row, "rsa_signature_2048_sha256", None, &mut counts),
         "rsa-sha2-512" => file(row, "rsa_signature_3072_sha512", None, &mut counts),
         "rsa-pss-sha2-256" => file(row, "rsa_pss_2048_sha256_mgf1_32", None, &mut counts),
@@ -57,6 +61,11 @@ fn file(row: &dyn SignatureVerifier, name: &str, field: Option<usize>, counts: &
     let before = counts.0.values().sum();
     for (group, case) in cases(&file) {
         let spki = octets(group, "publicKeyDer");
+        // IKE signs with an empty context alone.
+        if case.get("ctx").is_some_and(|context| context != "") {
+            counts.add(Verdict::NotApplicable);
+            continue;
+        }
         let mut signature = octets(case, "sig");
         if let Some(len) = field {
             let Some(raw) = two_numbers(&signature, len) else {
@@ -68,7 +77,11 @@ fn file(row: &dyn SignatureVerifier, name: &str, field: Option<usize>, counts: &
         let verified = row.verify(&spki, &octets(case, "msg"), &signature);
         match verdict(case) {
             Verdict::Valid => assert_eq!(verified, Ok(()), "{row:?}: {case}"),
-            Verdict::Invalid => assert_eq!(verified, Err(CryptoError::Mismatch), "{row:?}: {case}"),
+            // Of a key of the wrong length there is nothing that could mismatch.
+            Verdict::Invalid => assert!(
+                matches!(verified, Err(CryptoError::Mismatch | CryptoError::KeyLength { .. })),
+                "{row:?}: {case}"
+            ),
             // A PKCS#1 v1.5 signature without the NULL of its hash: either way is right.
             _ => assert!(matches!(verified, Ok(()) | Err(CryptoError::Mismatch)), "{case}"),
         }
@@ -103,7 +116,7 @@ fn two_numbers(der: &[u8], field: usize) -> Option<Vec<u8>> {
 }
 
 /// Kind, PKCS#8 and SubjectPublicKeyInfo of keys to test signers with: `rsa`, `rsa-1024`, `ecdsa-256`, `ecdsa-384`,
-/// `ecdsa-521` and `ed25519`.
+/// `ecdsa-521`, `ed25519`, `ed448` and `ml-dsa-44`, `-65` and `-87`.
 #[must_use]
 pub fn test_keys() -> Vec<(String, Vec<u8>, Vec<u8>)> {
     keys()
