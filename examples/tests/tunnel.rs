@@ -91,7 +91,7 @@ fn errors_say_what_to_do_next() {
         (&["--esp", "aes256gcm16-esn", "--capture", "x"], 2, "Take esn out"),
         (&["--loss", "99"], 2, "between 0 and 25"),
         (&["--megabytes", "0"], 2, "--help"),
-        (&["--suite", "aes256-sha256-x448"], 2, "Take another algorithm"),
+        (&["--suite", "aes256-sha256-ecp512bp"], 2, "Take another algorithm"),
     ] {
         let output = tunnel(arguments);
         assert_eq!(output.status.code(), Some(code), "{arguments:?}");
