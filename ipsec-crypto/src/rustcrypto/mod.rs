@@ -23,7 +23,6 @@ use crate::{
 
 #[cfg(feature = "camellia")]
 mod camellia;
-#[cfg(target_pointer_width = "64")]
 mod cipher;
 mod curve25519;
 #[cfg(feature = "curve448")]
@@ -37,7 +36,6 @@ mod integ;
 mod legacy;
 mod mlkem;
 mod modp;
-#[cfg(target_pointer_width = "64")]
 mod prf;
 mod sign;
 mod xcbc;
