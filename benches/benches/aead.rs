@@ -1,4 +1,6 @@
-//! What the traits of `ipsec-crypto` cost over calling the crate behind a row directly: AES-GCM with 16-octet ICVs.
+//! What the traits of `ipsec-crypto` cost over calling the crate behind a row directly, with 16-octet ICVs. The rows of
+//! ChaCha20-Poly1305 and AES-CCM call the crate and do nothing else. AES-GCM is composed in the row, beside the crate that
+//! composes it too.
 //!
 //! `cargo bench -p benches --bench aead`
 
@@ -6,20 +8,23 @@
 
 use core::time::Duration;
 
-use aes_gcm::aead::{AeadInOut, KeyInit};
-use aes_gcm::{Aes128Gcm, Aes256Gcm, Nonce};
+use aes::Aes256Enc;
+use aes_gcm::aead::consts::{U11, U16};
+use aes_gcm::aead::{AeadInOut, KeyInit, Nonce};
+use aes_gcm::{Aes128Gcm, Aes256Gcm};
 use benches::{Batch, LENGTHS, Table, compare, packets_in_cache, timed};
+use ccm::Ccm;
+use chacha20poly1305::ChaCha20Poly1305;
 use criterion::{Criterion, Throughput};
 use ipsec_crypto::{AeadKey, rustcrypto};
 use ipsec_wire::ike::EncrId;
 
 const KEY: [u8; 32] = [0x42; 32];
-const NONCE_LEN: usize = 12;
 const TAG_LEN: usize = 16;
 
 /// A packet of ESP as the combined mode sees it.
 struct Packet {
-    nonce: [u8; NONCE_LEN],
+    nonce: Vec<u8>,
     /// A slice of a packet: its length is not known to the compiler.
     aad: Vec<u8>,
     data: Vec<u8>,
@@ -34,18 +39,17 @@ trait Way {
 
 struct Direct<A>(A);
 
-impl<A: AeadInOut<NonceSize = aes_gcm::aead::consts::U12, TagSize = aes_gcm::aead::consts::U16>> Way
-    for Direct<A>
-{
+impl<A: AeadInOut<TagSize = U16>> Way for Direct<A> {
     fn seal(&self, packet: &mut Packet) {
-        let nonce = Nonce::from(packet.nonce);
-        let tag = self.0.encrypt_inout_detached(&nonce, &packet.aad, packet.data.as_mut_slice().into());
+        let nonce = <&Nonce<A>>::try_from(packet.nonce.as_slice()).expect("nonce");
+        let tag = self.0.encrypt_inout_detached(nonce, &packet.aad, packet.data.as_mut_slice().into());
         packet.tag = tag.expect("sealed").into();
     }
     fn open(&self, packet: &mut Packet) {
-        let (nonce, tag) = (Nonce::from(packet.nonce), packet.tag.into());
+        let nonce = <&Nonce<A>>::try_from(packet.nonce.as_slice()).expect("nonce");
+        let tag = packet.tag.into();
         let data = packet.data.as_mut_slice().into();
-        self.0.decrypt_inout_detached(&nonce, &packet.aad, data, &tag).expect("opened");
+        self.0.decrypt_inout_detached(nonce, &packet.aad, data, &tag).expect("opened");
     }
 }
 
@@ -70,9 +74,9 @@ struct Seal<W> {
 struct Open<W>(Seal<W>);
 
 impl<W> Seal<W> {
-    fn new(way: W, length: usize) -> Self {
+    fn new(way: W, nonce_len: usize, length: usize) -> Self {
         let packet = |number: usize| Packet {
-            nonce: [u8::try_from(number % 251).unwrap_or(0); NONCE_LEN],
+            nonce: vec![u8::try_from(number % 251).unwrap_or(0); nonce_len],
             aad: vec![7; 8],
             data: vec![0x5a; length],
             tag: [0; TAG_LEN],
@@ -87,8 +91,9 @@ impl<W: Way> Batch for Seal<W> {
     }
     fn run(&mut self) {
         for packet in &mut self.packets {
-            let [.., low] = &mut packet.nonce;
-            *low = low.wrapping_add(1);
+            if let Some(low) = packet.nonce.last_mut() {
+                *low = low.wrapping_add(1);
+            }
             self.way.seal(packet);
         }
     }
@@ -108,21 +113,18 @@ impl<W: Way> Batch for Open<W> {
     }
 }
 
-fn through_the_trait(key: &[u8]) -> Trait {
-    let provider = rustcrypto::provider();
-    let row = provider.encr(EncrId::AES_GCM_16).expect("row");
-    Trait(row.aead_key(key).expect("key"))
-}
-
-fn key_length<A: KeyInit>(criterion: &mut Criterion, table: &mut Table, name: &str)
+fn algorithm<A: KeyInit>(criterion: &mut Criterion, table: &mut Table, name: &str, id: EncrId)
 where
     Direct<A>: Way,
 {
     let key = &KEY[..A::key_size()];
+    let provider = rustcrypto::provider();
+    let row = provider.encr(id).expect("row");
     let direct = || Direct(A::new_from_slice(key).expect("key"));
+    let through_the_trait = || Trait(row.aead_key(key).expect("key"));
     for length in LENGTHS {
-        let mut raw = Seal::new(direct(), length);
-        let mut ours = Seal::new(through_the_trait(key), length);
+        let mut raw = Seal::new(direct(), row.nonce_len(), length);
+        let mut ours = Seal::new(through_the_trait(), row.nonce_len(), length);
         both(criterion, &format!("{name} seal"), length, &mut raw, &mut ours);
         table.push(compare(&format!("{name} seal"), length, &mut raw, &mut ours));
 
@@ -147,9 +149,14 @@ fn main() {
         .warm_up_time(Duration::from_millis(100))
         .measurement_time(Duration::from_millis(300))
         .configure_from_args();
-    let mut table = Table::new("AES-GCM-16, RustCrypto", "crate", "trait");
-    key_length::<Aes256Gcm>(&mut criterion, &mut table, "AES-256-GCM");
-    key_length::<Aes128Gcm>(&mut criterion, &mut table, "AES-128-GCM");
+    let mut adapters = Table::new("Rows that call a crate", "crate", "trait");
+    let id = EncrId::CHACHA20_POLY1305;
+    algorithm::<ChaCha20Poly1305>(&mut criterion, &mut adapters, "ChaCha20-Poly1305", id);
+    let id = EncrId::AES_CCM_16;
+    algorithm::<Ccm<Aes256Enc, U16, U11>>(&mut criterion, &mut adapters, "AES-256-CCM", id);
+    let mut composed = Table::new("AES-GCM, composed in the row", "crate", "trait");
+    algorithm::<Aes256Gcm>(&mut criterion, &mut composed, "AES-256-GCM", EncrId::AES_GCM_16);
+    algorithm::<Aes128Gcm>(&mut criterion, &mut composed, "AES-128-GCM", EncrId::AES_GCM_16);
     criterion.final_summary();
-    println!("\n{table}");
+    println!("\n{adapters}\n{composed}");
 }

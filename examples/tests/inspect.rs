@@ -1,6 +1,6 @@
 //! `inspect` on captures of other implementations, against what tcpdump prints of them.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
 use serde_json::Value;
@@ -101,4 +101,87 @@ fn files_that_cannot_be_read() {
     let wrong_table = inspect("ikev2pI2.pcap", &["--ike-keys", "@README.md"]);
     assert_eq!(wrong_table.status.code(), Some(2));
     assert!(String::from_utf8_lossy(&wrong_table.stderr).contains("line 3: 8 fields"), "{wrong_table:?}");
+}
+
+/// A capture of the `tunnel` program and the keys of its run, in a directory of the test's own.
+fn tunnel(name: &str, more: &[&str]) -> PathBuf {
+    let directory = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(name);
+    let _ = std::fs::remove_dir_all(&directory);
+    let mut command = Command::new(env!("CARGO_BIN_EXE_tunnel"));
+    let output = command.args(["--megabytes", "1"]).arg("--capture").arg(&directory).args(more).output();
+    let output = output.expect("tunnel runs");
+    assert_eq!(output.status.code(), Some(0), "{}", text(&output));
+    directory
+}
+
+fn of_tunnel(directory: &Path, more: &[&str]) -> Output {
+    let file = |name: &str| directory.join(name);
+    let mut command = Command::new(env!("CARGO_BIN_EXE_inspect"));
+    command.arg(file("tunnel.pcapng")).arg("--ike-keys").arg(file("ikev2_decryption_table"));
+    command.arg("--esp-keys").arg(file("esp_sa")).args(more).output().expect("inspect runs")
+}
+
+#[test]
+fn every_packet_of_a_tunnel_decrypted() {
+    for (name, suites) in [
+        ("inspect-combined", &[][..]),
+        ("inspect-plain", &["--suite", "aes128-sha256-x25519", "--esp", "aes256-sha512"]),
+    ] {
+        let directory = tunnel(name, suites);
+        let output = of_tunnel(&directory, &["--json"]);
+        let packets = objects(&output);
+        assert_eq!(output.status.code(), Some(0), "{:?}", packets.iter().find(|it| it["error"].is_string()));
+        let counted = |protocol: &str| packets.iter().filter(|it| it["protocol"] == protocol).count();
+        assert!(counted("IKEv2") >= 10 && counted("ESP") > 700, "{} {}", counted("IKEv2"), counted("ESP"));
+        assert_eq!(counted("IKEv2") + counted("ESP") + counted("NAT-keepalive"), packets.len());
+        // Every ICV is checked, and inside every ESP packet is one of the TCP transfer.
+        for packet in &packets {
+            let inside = packet["inside"].as_str().unwrap_or_default();
+            match packet["protocol"].as_str() {
+                Some("ESP") => assert!(inside.starts_with("10.") && inside.contains("TCP"), "{packet}"),
+                _ if packet["exchange"] == "IKE_SA_INIT" => continue,
+                _ => assert!(packet["inside"].is_array(), "{packet}"),
+            }
+            assert_eq!(packet["icv_checked"], true, "{packet}");
+        }
+        let of_exchange = |name: &str| packets.iter().filter(|it| it["exchange"] == name).count();
+        assert_eq!((of_exchange("IKE_SA_INIT"), of_exchange("IKE_AUTH")), (2, 2));
+        assert_eq!(of_exchange("CREATE_CHILD_SA"), 6, "two Child SAs and the IKE SA are replaced");
+    }
+}
+
+#[test]
+fn a_wrong_key_is_said_and_counts() {
+    let directory = tunnel("inspect-wrong", &[]);
+    let table = directory.join("esp_sa");
+    let keys = std::fs::read_to_string(&table).expect("table");
+    // Another digit at the end of the first SA's salt.
+    let end = keys.find("\",\"NULL\"").expect("a key");
+    let digit = if keys.as_bytes()[end - 1] == b'0' { "1" } else { "0" };
+    std::fs::write(&table, [&keys[..end - 1], digit, &keys[end..]].concat()).expect("written");
+    let output = of_tunnel(&directory, &["--brief", "--color", "always"]);
+    assert_eq!(output.status.code(), Some(1));
+    assert!(text(&output).contains("\x1b[31mdoes not parse: "), "{}", text(&output));
+}
+
+#[test]
+fn the_help_is_complete() {
+    let output = Command::new(env!("CARGO_BIN_EXE_inspect")).arg("--help").output().expect("inspect runs");
+    let help = text(&output);
+    for said in [
+        "--ike-keys",
+        "--esp-keys",
+        "--ike-port",
+        "--encap-port",
+        "--json",
+        "--brief",
+        "--whole",
+        "--color",
+        "Exit codes",
+        "Examples",
+        "NO_COLOR",
+    ] {
+        assert!(help.contains(said), "{said} in\n{help}");
+    }
+    assert_eq!(output.status.code(), Some(0));
 }

@@ -8,7 +8,7 @@ use aws_lc_rs::cipher::{
     self, DecryptingKey, DecryptionContext, EncryptingKey, EncryptionContext, UnboundCipherKey,
 };
 use aws_lc_rs::iv::FixedLength;
-use ipsec_crypto::{AeadKey, CipherKey, CryptoError, EncryptionAlgorithm, IvRule, KeyLimits, Status};
+use ipsec_crypto::{AeadKey, CipherKey, CryptoError, EncryptionAlgorithm, IvRule, KeyLimits};
 use ipsec_wire::ike::EncrId;
 
 const NONCE_LEN: usize = 12;
@@ -29,7 +29,6 @@ enum Keying {
 pub(crate) struct Encryption {
     id: EncrId,
     name: &'static str,
-    status: Status,
     key_lengths: &'static [usize],
     salt_len: usize,
     iv_len: usize,
@@ -47,7 +46,6 @@ pub(crate) static AES_GCM_16: Encryption = GCM;
 const GCM: Encryption = Encryption {
     id: EncrId::AES_GCM_16,
     name: "aes-gcm-16",
-    status: Status::Must,
     key_lengths: AES_KEY_LENGTHS,
     salt_len: 4,
     iv_len: 8,
@@ -72,7 +70,6 @@ const GCM: Encryption = Encryption {
 pub(crate) static AES_GCM_16_IIV: Encryption = Encryption {
     id: EncrId::AES_GCM_16_IIV,
     name: "aes-gcm-16-iiv",
-    status: Status::May,
     iv_len: 0,
     iv_rule: IvRule::Implicit,
     wireshark_esp: None,
@@ -85,7 +82,6 @@ pub(crate) static CHACHA20_POLY1305: Encryption = CHACHA20;
 const CHACHA20: Encryption = Encryption {
     id: EncrId::CHACHA20_POLY1305,
     name: "chacha20-poly1305",
-    status: Status::Should,
     key_lengths: &[32],
     limits: KeyLimits::NONE,
     wireshark_esp: Some("ChaCha20 with Poly1305 [RFC7634]"),
@@ -97,7 +93,6 @@ const CHACHA20: Encryption = Encryption {
 pub(crate) static CHACHA20_POLY1305_IIV: Encryption = Encryption {
     id: EncrId::CHACHA20_POLY1305_IIV,
     name: "chacha20-poly1305-iiv",
-    status: Status::May,
     iv_len: 0,
     iv_rule: IvRule::Implicit,
     wireshark_esp: None,
@@ -122,7 +117,6 @@ pub(crate) static AES_CBC: Encryption = Encryption {
 pub(crate) static AES_CTR: Encryption = Encryption {
     id: EncrId::AES_CTR,
     name: "aes-ctr",
-    status: Status::May,
     tag_len: 0,
     wireshark_esp: Some("AES-CTR [RFC3686]"),
     wireshark_ike: &["AES-CTR-128 [RFC5930]", "AES-CTR-192 [RFC5930]", "AES-CTR-256 [RFC5930]"],
@@ -142,9 +136,6 @@ impl EncryptionAlgorithm for Encryption {
     }
     fn name(&self) -> &'static str {
         self.name
-    }
-    fn status(&self) -> Status {
-        self.status
     }
     fn key_lengths(&self) -> &'static [usize] {
         self.key_lengths

@@ -7,7 +7,7 @@ use core::fmt;
 
 use aws_lc_rs::agreement::{self, PrivateKey, UnparsedPublicKey, agree};
 use aws_lc_rs::kem::{self, DecapsulationKey, EncapsulationKey};
-use ipsec_crypto::{ActiveKeyExchange, CryptoError, KeyExchangeMethod, PeerPublicError, Secret, Status};
+use ipsec_crypto::{ActiveKeyExchange, CryptoError, KeyExchangeMethod, PeerPublicError, Secret};
 use ipsec_wire::ike::KeId;
 use rand_core::CryptoRng;
 
@@ -19,7 +19,6 @@ const DRAWS: usize = 16;
 pub(crate) struct Curve {
     id: KeId,
     name: &'static str,
-    status: Status,
     private_len: usize,
     public_len: usize,
     /// What SEC1 puts in front of a point, which IKE leaves out.
@@ -33,7 +32,6 @@ pub(crate) struct Curve {
 pub(crate) static CURVE25519: Curve = Curve {
     id: KeId::CURVE25519,
     name: "curve25519",
-    status: Status::Should,
     private_len: 32,
     public_len: 32,
     mark: &[],
@@ -45,7 +43,6 @@ pub(crate) static CURVE25519: Curve = Curve {
 pub(crate) static ECP_256: Curve = Curve {
     id: KeId::ECP_256,
     name: "ecp-256",
-    status: Status::Should,
     private_len: 32,
     public_len: 64,
     mark: &[4],
@@ -57,7 +54,6 @@ pub(crate) static ECP_256: Curve = Curve {
 pub(crate) static ECP_384: Curve = Curve {
     id: KeId::ECP_384,
     name: "ecp-384",
-    status: Status::May,
     private_len: 48,
     public_len: 96,
     mark: &[4],
@@ -69,7 +65,6 @@ pub(crate) static ECP_384: Curve = Curve {
 pub(crate) static ECP_521: Curve = Curve {
     id: KeId::ECP_521,
     name: "ecp-521",
-    status: Status::May,
     private_len: 66,
     public_len: 132,
     mark: &[4],
@@ -97,9 +92,6 @@ impl KeyExchangeMethod for Curve {
     }
     fn name(&self) -> &'static str {
         self.name
-    }
-    fn status(&self) -> Status {
-        self.status
     }
     fn initiator_len(&self) -> usize {
         self.public_len
@@ -223,9 +215,6 @@ impl KeyExchangeMethod for MlKem {
     }
     fn name(&self) -> &'static str {
         self.name
-    }
-    fn status(&self) -> Status {
-        Status::May
     }
     fn initiator_len(&self) -> usize {
         self.initiator_len

@@ -4,7 +4,7 @@ use alloc::boxed::Box;
 use core::fmt;
 
 use aws_lc_rs::hmac;
-use ipsec_crypto::{CryptoError, IntegrityAlgorithm, MacKey, PrfAlgorithm, PrfKey, Status};
+use ipsec_crypto::{CryptoError, IntegrityAlgorithm, MacKey, PrfAlgorithm, PrfKey};
 use ipsec_wire::ike::{IntegId, PrfId};
 use subtle::ConstantTimeEq;
 
@@ -12,7 +12,6 @@ use subtle::ConstantTimeEq;
 pub(crate) struct Integrity {
     id: IntegId,
     name: &'static str,
-    status: Status,
     key_len: usize,
     icv_len: usize,
     wireshark_esp: &'static str,
@@ -23,7 +22,6 @@ pub(crate) struct Integrity {
 pub(crate) static HMAC_SHA1_96: Integrity = Integrity {
     id: IntegId::HMAC_SHA1_96,
     name: "hmac-sha1-96",
-    status: Status::Must,
     key_len: 20,
     icv_len: 12,
     wireshark_esp: "HMAC-SHA-1-96 [RFC2404]",
@@ -34,7 +32,6 @@ pub(crate) static HMAC_SHA1_96: Integrity = Integrity {
 pub(crate) static HMAC_SHA2_256_128: Integrity = Integrity {
     id: IntegId::HMAC_SHA2_256_128,
     name: "hmac-sha2-256-128",
-    status: Status::Must,
     key_len: 32,
     icv_len: 16,
     wireshark_esp: "HMAC-SHA-256-128 [RFC4868]",
@@ -45,7 +42,6 @@ pub(crate) static HMAC_SHA2_256_128: Integrity = Integrity {
 pub(crate) static HMAC_SHA2_384_192: Integrity = Integrity {
     id: IntegId::HMAC_SHA2_384_192,
     name: "hmac-sha2-384-192",
-    status: Status::May,
     key_len: 48,
     icv_len: 24,
     wireshark_esp: "HMAC-SHA-384-192 [RFC4868]",
@@ -56,7 +52,6 @@ pub(crate) static HMAC_SHA2_384_192: Integrity = Integrity {
 pub(crate) static HMAC_SHA2_512_256: Integrity = Integrity {
     id: IntegId::HMAC_SHA2_512_256,
     name: "hmac-sha2-512-256",
-    status: Status::Should,
     key_len: 64,
     icv_len: 32,
     wireshark_esp: "HMAC-SHA-512-256 [RFC4868]",
@@ -76,9 +71,6 @@ impl IntegrityAlgorithm for Integrity {
     }
     fn name(&self) -> &'static str {
         self.name
-    }
-    fn status(&self) -> Status {
-        self.status
     }
     fn key_len(&self) -> usize {
         self.key_len
@@ -104,7 +96,6 @@ impl IntegrityAlgorithm for Integrity {
 pub(crate) struct Prf {
     id: PrfId,
     name: &'static str,
-    status: Status,
     output_len: usize,
     algorithm: &'static hmac::Algorithm,
 }
@@ -112,34 +103,18 @@ pub(crate) struct Prf {
 pub(crate) static PRF_HMAC_SHA1: Prf = Prf {
     id: PrfId::HMAC_SHA1,
     name: "hmac-sha1",
-    status: Status::Must,
     output_len: 20,
     algorithm: &hmac::HMAC_SHA1_FOR_LEGACY_USE_ONLY,
 };
 
-pub(crate) static PRF_HMAC_SHA2_256: Prf = Prf {
-    id: PrfId::HMAC_SHA2_256,
-    name: "hmac-sha2-256",
-    status: Status::Must,
-    output_len: 32,
-    algorithm: &hmac::HMAC_SHA256,
-};
+pub(crate) static PRF_HMAC_SHA2_256: Prf =
+    Prf { id: PrfId::HMAC_SHA2_256, name: "hmac-sha2-256", output_len: 32, algorithm: &hmac::HMAC_SHA256 };
 
-pub(crate) static PRF_HMAC_SHA2_384: Prf = Prf {
-    id: PrfId::HMAC_SHA2_384,
-    name: "hmac-sha2-384",
-    status: Status::May,
-    output_len: 48,
-    algorithm: &hmac::HMAC_SHA384,
-};
+pub(crate) static PRF_HMAC_SHA2_384: Prf =
+    Prf { id: PrfId::HMAC_SHA2_384, name: "hmac-sha2-384", output_len: 48, algorithm: &hmac::HMAC_SHA384 };
 
-pub(crate) static PRF_HMAC_SHA2_512: Prf = Prf {
-    id: PrfId::HMAC_SHA2_512,
-    name: "hmac-sha2-512",
-    status: Status::Should,
-    output_len: 64,
-    algorithm: &hmac::HMAC_SHA512,
-};
+pub(crate) static PRF_HMAC_SHA2_512: Prf =
+    Prf { id: PrfId::HMAC_SHA2_512, name: "hmac-sha2-512", output_len: 64, algorithm: &hmac::HMAC_SHA512 };
 
 impl fmt::Debug for Prf {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -153,9 +128,6 @@ impl PrfAlgorithm for Prf {
     }
     fn name(&self) -> &'static str {
         self.name
-    }
-    fn status(&self) -> Status {
-        self.status
     }
     fn key_len(&self) -> usize {
         self.output_len

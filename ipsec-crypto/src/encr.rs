@@ -15,8 +15,14 @@ pub trait EncryptionAlgorithm: Send + Sync + fmt::Debug {
     fn id(&self) -> EncrId;
     /// Name in proposal strings without the key length, such as `aes-gcm-16`.
     fn name(&self) -> &'static str;
-    /// Where the RFCs stand on it.
-    fn status(&self) -> Status;
+    /// Where the RFCs stand on it for ESP (RFC 8221).
+    fn status(&self) -> Status {
+        Status::of_encryption(self.id())
+    }
+    /// Where the RFCs stand on it for IKE's own messages (RFC 8247).
+    fn ike_status(&self) -> Status {
+        Status::of_encryption_in_ike(self.id())
+    }
     /// Key lengths it takes, salt left out, shortest first.
     fn key_lengths(&self) -> &'static [usize];
     /// Whether a Key Length attribute must stand in a proposal (RFC 7296 §3.3.5).

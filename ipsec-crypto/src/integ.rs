@@ -14,7 +14,9 @@ pub trait IntegrityAlgorithm: Send + Sync + fmt::Debug {
     /// Name in proposal strings.
     fn name(&self) -> &'static str;
     /// Where the RFCs stand on it.
-    fn status(&self) -> Status;
+    fn status(&self) -> Status {
+        Status::of_integrity(self.id())
+    }
     /// Length of the key, a salt at its end included (RFC 4543 §5.4).
     fn key_len(&self) -> usize;
     /// Length of the truncated ICV on the wire, an IV at its front included.

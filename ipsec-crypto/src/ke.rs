@@ -16,7 +16,9 @@ pub trait KeyExchangeMethod: Send + Sync + fmt::Debug {
     /// Name in proposal strings.
     fn name(&self) -> &'static str;
     /// Where the RFCs stand on it.
-    fn status(&self) -> Status;
+    fn status(&self) -> Status {
+        Status::of_key_exchange(self.id())
+    }
     /// Octets of the initiator's KE data.
     fn initiator_len(&self) -> usize;
     /// Octets of the responder's KE data (another length only for a KEM).

@@ -38,6 +38,7 @@ mod provider;
 pub mod rustcrypto;
 mod secret;
 mod sign;
+mod status;
 mod suite;
 
 pub use encr::{AeadKey, CipherKey, EncryptionAlgorithm, IvRule, KeyLimits};
@@ -45,7 +46,8 @@ pub use error::{CryptoError, PeerPublicError};
 pub use integ::{IntegrityAlgorithm, MacKey};
 pub use ke::{ActiveKeyExchange, KeyExchangeMethod};
 pub use prf::{MAX_PRF_OUTPUT, PrfAlgorithm, PrfKey, prf, prf_plus};
-pub use provider::{CryptoProvider, Status};
+pub use provider::CryptoProvider;
 pub use secret::Secret;
 pub use sign::{SignatureVerifier, Signer, algorithm_id};
+pub use status::Status;
 pub use suite::{MissingRow, Suite, SuiteError, SuiteErrorKind, SuiteProtocol, SuiteSet};

@@ -19,7 +19,9 @@ pub trait PrfAlgorithm: Send + Sync + fmt::Debug {
     /// Name in proposal strings.
     fn name(&self) -> &'static str;
     /// Where the RFCs stand on it.
-    fn status(&self) -> Status;
+    fn status(&self) -> Status {
+        Status::of_prf(self.id())
+    }
     /// Preferred key length: that of SK_d, SK_pi and SK_pr (RFC 7296 §2.13).
     fn key_len(&self) -> usize;
     /// Length of one output, at most [`MAX_PRF_OUTPUT`].

@@ -73,18 +73,3 @@ impl CryptoProvider {
         self
     }
 }
-
-/// Where RFC 8221, RFC 8247 and RFC 9395 stand on an algorithm.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
-pub enum Status {
-    /// Not to be used; such rows exist only under the feature `legacy`.
-    MustNot,
-    /// Advised against.
-    ShouldNot,
-    /// Optional.
-    May,
-    /// Advised.
-    Should,
-    /// Required of every implementation.
-    Must,
-}

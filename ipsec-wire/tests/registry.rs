@@ -6,18 +6,27 @@
 use ipsec_wire::IpProtocol;
 use ipsec_wire::ike::*;
 
-/// Compares a registry with a table: the same numbers, no more and no fewer, each under its constant.
+/// Whether what people see is the constant's name, letters and digits alone compared; in front may stand what the registry
+/// puts there ("ENCR_", "ID_").
+fn says(shown: &str, constant: &str) -> bool {
+    let plain = |text: &str| text.replace(|c: char| !c.is_ascii_alphanumeric(), "").to_ascii_uppercase();
+    plain(shown).ends_with(&plain(constant))
+}
+
+/// Compares a registry with a table: the same numbers, no more and no fewer, each under its constant. Where the registry's
+/// own name is another, it stands in the table.
 macro_rules! code_points {
-    ($test:ident: $registry:ident { $($number:literal $name:ident)* }) => {
+    ($test:ident: $registry:ident { $($number:literal $name:ident $(= $text:literal)?)* }) => {
         #[test]
         fn $test() {
-            let table = [$( ($number, $registry::$name) ),*];
-            for (number, constant) in table {
+            let table = [$( ($number, $registry::$name, stringify!($name), [$($text,)? ""][0]) ),*];
+            for (number, constant, name, text) in table {
                 assert_eq!(constant.value(), number);
                 assert_eq!($registry::from(number), constant);
-                assert!(constant.name().is_some_and(|name| !name.is_empty()));
+                let shown = constant.name().unwrap_or_default();
+                assert!(shown == text || text.is_empty() && says(shown, name), "{number}: {shown}");
             }
-            let numbers: Vec<_> = table.iter().map(|(number, _)| *number).collect();
+            let numbers: Vec<_> = table.iter().map(|(number, ..)| *number).collect();
             let known: Vec<_> = $registry::KNOWN.iter().map(|(constant, _)| constant.value()).collect();
             assert_eq!(known, numbers);
             let mut names: Vec<_> = $registry::KNOWN.iter().map(|(_, name)| *name).collect();
@@ -34,14 +43,14 @@ macro_rules! code_points {
 }
 
 code_points! { exchange_type: ExchangeType {
-    1 BASE 2 IDENTITY_PROTECTION 3 AUTHENTICATION_ONLY 4 AGGRESSIVE 5 INFORMATIONAL_V1 6 TRANSACTION
+    1 BASE 2 IDENTITY_PROTECTION 3 AUTHENTICATION_ONLY 4 AGGRESSIVE 5 INFORMATIONAL_V1 = "Informational" 6 TRANSACTION
     32 QUICK_MODE 33 NEW_GROUP_MODE 34 IKE_SA_INIT 35 IKE_AUTH 36 CREATE_CHILD_SA 37 INFORMATIONAL
     38 IKE_SESSION_RESUME 39 GSA_AUTH 40 GSA_REGISTRATION 41 GSA_REKEY 42 GSA_INBAND_REKEY
     43 IKE_INTERMEDIATE 44 IKE_FOLLOWUP_KE
 } }
 
 code_points! { payload_type: PayloadType {
-    0 NONE 33 SA 34 KE 35 IDI 36 IDR 37 CERT 38 CERTREQ 39 AUTH 40 NONCE 41 NOTIFY 42 DELETE 43 VENDOR
+    0 NONE 33 SA 34 KE 35 IDI 36 IDR 37 CERT 38 CERTREQ 39 AUTH 40 NONCE 41 NOTIFY = "N" 42 DELETE = "D" 43 VENDOR = "V"
     44 TSI 45 TSR 46 SK 47 CP 48 EAP 49 GSPM 50 IDG 51 GSA 52 KD 53 SKF 54 PS
 } }
 
@@ -51,7 +60,7 @@ code_points! { transform_type: TransformType {
 } }
 
 code_points! { encr_id: EncrId {
-    1 DES_IV64 2 DES 3 TRIPLE_DES 4 RC5 5 IDEA 6 CAST 7 BLOWFISH 8 TRIPLE_IDEA 9 DES_IV32 11 NULL 12 AES_CBC
+    1 DES_IV64 2 DES 3 TRIPLE_DES = "ENCR_3DES" 4 RC5 5 IDEA 6 CAST 7 BLOWFISH 8 TRIPLE_IDEA = "ENCR_3IDEA" 9 DES_IV32 11 NULL 12 AES_CBC
     13 AES_CTR 14 AES_CCM_8 15 AES_CCM_12 16 AES_CCM_16 18 AES_GCM_8 19 AES_GCM_12 20 AES_GCM_16
     21 NULL_AUTH_AES_GMAC 23 CAMELLIA_CBC 24 CAMELLIA_CTR 25 CAMELLIA_CCM_8 26 CAMELLIA_CCM_12 27 CAMELLIA_CCM_16
     28 CHACHA20_POLY1305 29 AES_CCM_8_IIV 30 AES_GCM_16_IIV 31 CHACHA20_POLY1305_IIV 32 KUZNYECHIK_MGM_KTREE
@@ -77,12 +86,12 @@ code_points! { ke_id: KeId {
 } }
 
 code_points! { sn_id: SnId {
-    0 SEQUENTIAL_32 1 SEQUENTIAL_64 2 UNSPECIFIED_32
+    0 SEQUENTIAL_32 = "32-bit sequential" 1 SEQUENTIAL_64 = "64-bit sequential (ESN)" 2 UNSPECIFIED_32 = "32-bit unspecified"
 } }
 
 code_points! { auth_method: AuthMethod {
-    1 RSA_SIGNATURE 2 SHARED_KEY_MIC 3 DSS_SIGNATURE 9 ECDSA_256 10 ECDSA_384 11 ECDSA_521
-    12 SECURE_PASSWORD 13 NULL 14 DIGITAL_SIGNATURE
+    1 RSA_SIGNATURE = "RSA Digital Signature" 2 SHARED_KEY_MIC = "Shared Key Message Integrity Code" 3 DSS_SIGNATURE = "DSS Digital Signature" 9 ECDSA_256 = "ECDSA with SHA-256 on P-256" 10 ECDSA_384 = "ECDSA with SHA-384 on P-384" 11 ECDSA_521 = "ECDSA with SHA-512 on P-521"
+    12 SECURE_PASSWORD 13 NULL = "NULL Authentication" 14 DIGITAL_SIGNATURE
 } }
 
 code_points! { hash_id: HashId {
@@ -95,8 +104,8 @@ code_points! { id_type: IdType {
 } }
 
 code_points! { cert_encoding: CertEncoding {
-    1 PKCS7_X509 2 PGP 3 DNS_SIGNED_KEY 4 X509_SIGNATURE 6 KERBEROS_TOKEN 7 CRL 8 ARL 9 SPKI
-    10 X509_ATTRIBUTE 11 RAW_RSA_KEY 12 HASH_AND_URL_X509 13 HASH_AND_URL_BUNDLE 14 OCSP_CONTENT
+    1 PKCS7_X509 = "PKCS #7 wrapped X.509 certificate" 2 PGP = "PGP Certificate" 3 DNS_SIGNED_KEY 4 X509_SIGNATURE = "X.509 Certificate - Signature" 6 KERBEROS_TOKEN 7 CRL 8 ARL 9 SPKI = "SPKI Certificate"
+    10 X509_ATTRIBUTE = "X.509 Certificate - Attribute" 11 RAW_RSA_KEY = "Raw RSA Key (deprecated)" 12 HASH_AND_URL_X509 = "Hash and URL of X.509 certificate" 13 HASH_AND_URL_BUNDLE = "Hash and URL of X.509 bundle" 14 OCSP_CONTENT
     15 RAW_PUBLIC_KEY
 } }
 
@@ -110,7 +119,7 @@ code_points! { cfg_type: CfgType {
 
 code_points! { cfg_attribute_type: CfgAttributeType {
     1 INTERNAL_IP4_ADDRESS 2 INTERNAL_IP4_NETMASK 3 INTERNAL_IP4_DNS 4 INTERNAL_IP4_NBNS
-    5 INTERNAL_ADDRESS_EXPIRY 6 INTERNAL_IP4_DHCP 7 APPLICATION_VERSION 8 INTERNAL_IP6_ADDRESS
+    5 INTERNAL_ADDRESS_EXPIRY = "INTERNAL_ADDRESS_EXPIRY (retired)" 6 INTERNAL_IP4_DHCP 7 APPLICATION_VERSION 8 INTERNAL_IP6_ADDRESS
     10 INTERNAL_IP6_DNS 12 INTERNAL_IP6_DHCP 13 INTERNAL_IP4_SUBNET 14 SUPPORTED_ATTRIBUTES
     15 INTERNAL_IP6_SUBNET 16 MIP6_HOME_PREFIX 17 INTERNAL_IP6_LINK 18 INTERNAL_IP6_PREFIX
     19 HOME_AGENT_ADDRESS 20 P_CSCF_IP4_ADDRESS 21 P_CSCF_IP6_ADDRESS 22 FTT_KAT
@@ -158,12 +167,12 @@ code_points! { attribute_type: AttributeType {
 } }
 
 code_points! { secure_password_method: SecurePasswordMethod {
-    1 PACE 2 AUG_PAKE 3 SECURE_PSK
+    1 PACE 2 AUG_PAKE 3 SECURE_PSK = "Secure PSK Authentication"
 } }
 
 code_points! { eap_type: EapType {
     1 IDENTITY 2 NOTIFICATION 3 NAK 4 MD5_CHALLENGE 6 GTC 13 TLS 18 SIM 21 TTLS 23 AKA 25 PEAP 26 MSCHAPV2
-    29 MSCHAPV2_OLD 50 AKA_PRIME 254 EXPANDED
+    29 MSCHAPV2_OLD = "MSCHAPv2 (old)" 50 AKA_PRIME = "AKA'" 254 EXPANDED
 } }
 
 #[test]

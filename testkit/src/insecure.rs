@@ -103,6 +103,9 @@ impl EncryptionAlgorithm for Encryption {
     fn name(&self) -> &'static str {
         self.name
     }
+    fn ike_status(&self) -> Status {
+        Status::MustNot
+    }
     fn status(&self) -> Status {
         Status::MustNot
     }

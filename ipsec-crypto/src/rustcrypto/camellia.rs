@@ -7,12 +7,10 @@ use ipsec_wire::ike::EncrId;
 
 use super::cipher::{Chained, Counted};
 use super::encr::{CBC, CCM_16, CTR, Combined, Encryption, Keying, by_key_length};
-use crate::Status;
 
 pub(super) static CAMELLIA_CBC: Encryption = Encryption {
     id: EncrId::CAMELLIA_CBC,
     name: "camellia-cbc",
-    status: Status::May,
     wireshark_esp: None,
     wireshark_ike: &[],
     key: Keying::Plain(by_key_length!(

@@ -9,7 +9,7 @@ use rand_core::CryptoRng;
 use x25519_dalek::{PublicKey, StaticSecret};
 use zeroize::Zeroize;
 
-use crate::{ActiveKeyExchange, CryptoError, KeyExchangeMethod, PeerPublicError, Secret, Status};
+use crate::{ActiveKeyExchange, CryptoError, KeyExchangeMethod, PeerPublicError, Secret};
 
 const LEN: usize = 32;
 
@@ -29,9 +29,6 @@ impl KeyExchangeMethod for Curve25519 {
     }
     fn name(&self) -> &'static str {
         "curve25519"
-    }
-    fn status(&self) -> Status {
-        Status::Should
     }
     fn initiator_len(&self) -> usize {
         LEN

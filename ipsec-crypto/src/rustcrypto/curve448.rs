@@ -10,7 +10,7 @@ use subtle::ConstantTimeEq;
 use x448::{PublicKey, StaticSecret};
 use zeroize::Zeroize;
 
-use crate::{ActiveKeyExchange, CryptoError, KeyExchangeMethod, PeerPublicError, Secret, Status};
+use crate::{ActiveKeyExchange, CryptoError, KeyExchangeMethod, PeerPublicError, Secret};
 
 const LEN: usize = 56;
 
@@ -30,9 +30,6 @@ impl KeyExchangeMethod for Curve448 {
     }
     fn name(&self) -> &'static str {
         "curve448"
-    }
-    fn status(&self) -> Status {
-        Status::May
     }
     fn initiator_len(&self) -> usize {
         LEN

@@ -19,7 +19,7 @@ use p521::NistP521;
 use rand_core::CryptoRng;
 use zeroize::Zeroize;
 
-use crate::{ActiveKeyExchange, CryptoError, KeyExchangeMethod, PeerPublicError, Secret, Status};
+use crate::{ActiveKeyExchange, CryptoError, KeyExchangeMethod, PeerPublicError, Secret};
 
 /// SEC1's mark of an uncompressed point, which IKE leaves out.
 const UNCOMPRESSED: u8 = 4;
@@ -30,26 +30,22 @@ const DRAWS: usize = 64;
 pub(super) struct Ecp<C> {
     id: KeId,
     name: &'static str,
-    status: Status,
     curve: PhantomData<fn() -> C>,
 }
 
-pub(super) static ECP_256: Ecp<NistP256> =
-    Ecp { id: KeId::ECP_256, name: "ecp-256", status: Status::Should, curve: PhantomData };
+pub(super) static ECP_256: Ecp<NistP256> = Ecp { id: KeId::ECP_256, name: "ecp-256", curve: PhantomData };
 
-pub(super) static ECP_384: Ecp<NistP384> =
-    Ecp { id: KeId::ECP_384, name: "ecp-384", status: Status::May, curve: PhantomData };
+pub(super) static ECP_384: Ecp<NistP384> = Ecp { id: KeId::ECP_384, name: "ecp-384", curve: PhantomData };
 
-pub(super) static ECP_521: Ecp<NistP521> =
-    Ecp { id: KeId::ECP_521, name: "ecp-521", status: Status::May, curve: PhantomData };
+pub(super) static ECP_521: Ecp<NistP521> = Ecp { id: KeId::ECP_521, name: "ecp-521", curve: PhantomData };
 
 #[cfg(feature = "brainpool")]
 pub(super) static BRAINPOOL_P256R1: Ecp<bp256::BrainpoolP256r1> =
-    Ecp { id: KeId::BRAINPOOL_P256R1, name: "brainpool-p256r1", status: Status::May, curve: PhantomData };
+    Ecp { id: KeId::BRAINPOOL_P256R1, name: "brainpool-p256r1", curve: PhantomData };
 
 #[cfg(feature = "brainpool")]
 pub(super) static BRAINPOOL_P384R1: Ecp<bp384::BrainpoolP384r1> =
-    Ecp { id: KeId::BRAINPOOL_P384R1, name: "brainpool-p384r1", status: Status::May, curve: PhantomData };
+    Ecp { id: KeId::BRAINPOOL_P384R1, name: "brainpool-p384r1", curve: PhantomData };
 
 /// What the arithmetic has to offer for a curve.
 pub(super) trait EcpCurve: CurveArithmetic + fmt::Debug {
@@ -89,9 +85,6 @@ where
     }
     fn name(&self) -> &'static str {
         self.name
-    }
-    fn status(&self) -> Status {
-        self.status
     }
     fn initiator_len(&self) -> usize {
         2 * coordinate::<C>()

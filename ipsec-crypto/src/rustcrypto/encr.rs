@@ -15,7 +15,7 @@ use ipsec_wire::ike::EncrId;
 use super::cipher::{Chained, Counted, Null};
 use super::gcm::Gcm;
 use super::gmac::{Gmac, NullAuth};
-use crate::{AeadKey, CipherKey, CryptoError, EncryptionAlgorithm, IvRule, KeyLimits, Status};
+use crate::{AeadKey, CipherKey, CryptoError, EncryptionAlgorithm, IvRule, KeyLimits};
 
 /// Key lengths of AES in octets.
 pub(super) const AES_KEY_LENGTHS: &[usize] = &[16, 24, 32];
@@ -32,7 +32,6 @@ pub(super) enum Keying {
 pub(super) struct Encryption {
     pub(super) id: EncrId,
     pub(super) name: &'static str,
-    pub(super) status: Status,
     pub(super) key_lengths: &'static [usize],
     pub(super) salt_len: usize,
     pub(super) iv_len: usize,
@@ -64,7 +63,6 @@ pub(super) static AES_GCM_16: Encryption = GCM_16;
 const GCM_16: Encryption = Encryption {
     id: EncrId::AES_GCM_16,
     name: "aes-gcm-16",
-    status: Status::Must,
     key_lengths: AES_KEY_LENGTHS,
     salt_len: 4,
     iv_len: 8,
@@ -84,7 +82,6 @@ const GCM_16: Encryption = Encryption {
 pub(super) static AES_GCM_12: Encryption = Encryption {
     id: EncrId::AES_GCM_12,
     name: "aes-gcm-12",
-    status: Status::May,
     tag_len: 12,
     wireshark_esp: Some("AES-GCM with 12 octet ICV [RFC4106]"),
     wireshark_ike: &[
@@ -99,7 +96,6 @@ pub(super) static AES_GCM_12: Encryption = Encryption {
 pub(super) static AES_GCM_8: Encryption = Encryption {
     id: EncrId::AES_GCM_8,
     name: "aes-gcm-8",
-    status: Status::May,
     tag_len: 8,
     wireshark_esp: Some("AES-GCM with 8 octet ICV [RFC4106]"),
     wireshark_ike: &[
@@ -115,7 +111,6 @@ pub(super) static AES_GCM_8: Encryption = Encryption {
 pub(super) static AES_GCM_16_IIV: Encryption = Encryption {
     id: EncrId::AES_GCM_16_IIV,
     name: "aes-gcm-16-iiv",
-    status: Status::May,
     iv_len: 0,
     iv_rule: IvRule::Implicit,
     wireshark_esp: None,
@@ -129,7 +124,6 @@ pub(super) static AES_CCM_16: Encryption = CCM_16;
 pub(super) const CCM_16: Encryption = Encryption {
     id: EncrId::AES_CCM_16,
     name: "aes-ccm-16",
-    status: Status::May,
     salt_len: 3,
     wireshark_esp: None,
     wireshark_ike: &[
@@ -167,7 +161,6 @@ pub(super) static AES_CCM_8: Encryption = CCM_8;
 const CCM_8: Encryption = Encryption {
     id: EncrId::AES_CCM_8,
     name: "aes-ccm-8",
-    status: Status::Should,
     tag_len: 8,
     wireshark_ike: &[
         "AES-CCM-128 with 8 octet ICV [RFC5282]",
@@ -185,7 +178,6 @@ const CCM_8: Encryption = Encryption {
 pub(super) static AES_CCM_8_IIV: Encryption = Encryption {
     id: EncrId::AES_CCM_8_IIV,
     name: "aes-ccm-8-iiv",
-    status: Status::May,
     iv_len: 0,
     iv_rule: IvRule::Implicit,
     wireshark_ike: &[],
@@ -198,7 +190,6 @@ pub(super) static CHACHA20_POLY1305: Encryption = CHACHA20;
 const CHACHA20: Encryption = Encryption {
     id: EncrId::CHACHA20_POLY1305,
     name: "chacha20-poly1305",
-    status: Status::Should,
     key_lengths: &[32],
     limits: KeyLimits::NONE,
     wireshark_esp: Some("ChaCha20 with Poly1305 [RFC7634]"),
@@ -210,7 +201,6 @@ const CHACHA20: Encryption = Encryption {
 pub(super) static CHACHA20_POLY1305_IIV: Encryption = Encryption {
     id: EncrId::CHACHA20_POLY1305_IIV,
     name: "chacha20-poly1305-iiv",
-    status: Status::May,
     iv_len: 0,
     iv_rule: IvRule::Implicit,
     wireshark_esp: None,
@@ -222,7 +212,6 @@ pub(super) static CHACHA20_POLY1305_IIV: Encryption = Encryption {
 pub(super) static NULL_AUTH_AES_GMAC: Encryption = Encryption {
     id: EncrId::NULL_AUTH_AES_GMAC,
     name: "null-auth-aes-gmac",
-    status: Status::May,
     wireshark_esp: None,
     wireshark_ike: &[],
     key: Keying::Combined(by_key_length!(
@@ -255,7 +244,6 @@ pub(super) static AES_CTR: Encryption = CTR;
 pub(super) const CTR: Encryption = Encryption {
     id: EncrId::AES_CTR,
     name: "aes-ctr",
-    status: Status::May,
     tag_len: 0,
     wireshark_esp: Some("AES-CTR [RFC3686]"),
     wireshark_ike: &["AES-CTR-128 [RFC5930]", "AES-CTR-192 [RFC5930]", "AES-CTR-256 [RFC5930]"],
@@ -290,9 +278,6 @@ impl EncryptionAlgorithm for Encryption {
     }
     fn name(&self) -> &'static str {
         self.name
-    }
-    fn status(&self) -> Status {
-        self.status
     }
     fn key_lengths(&self) -> &'static [usize] {
         self.key_lengths

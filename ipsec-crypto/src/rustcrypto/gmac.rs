@@ -12,7 +12,7 @@ use ipsec_wire::ike::IntegId;
 use subtle::ConstantTimeEq;
 use zeroize::{Zeroize, Zeroizing};
 
-use crate::{AeadKey, CryptoError, IntegrityAlgorithm, MacKey, Status};
+use crate::{AeadKey, CryptoError, IntegrityAlgorithm, MacKey};
 
 const SALT_LEN: usize = 4;
 const IV_LEN: usize = 8;
@@ -171,9 +171,6 @@ impl IntegrityAlgorithm for GmacIntegrity {
     }
     fn name(&self) -> &'static str {
         self.name
-    }
-    fn status(&self) -> Status {
-        Status::May
     }
     fn key_len(&self) -> usize {
         self.key_len

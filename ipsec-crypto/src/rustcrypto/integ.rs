@@ -13,7 +13,7 @@ use sha2::{Sha256, Sha384, Sha512};
 use subtle::ConstantTimeEq;
 
 use super::xcbc::Xcbc;
-use crate::{CryptoError, IntegrityAlgorithm, MacKey, Status};
+use crate::{CryptoError, IntegrityAlgorithm, MacKey};
 
 /// Takes the key in, for ICVs of a length.
 type KeyFn = fn(key: &[u8], icv_len: usize) -> Option<Box<dyn MacKey>>;
@@ -22,7 +22,6 @@ type KeyFn = fn(key: &[u8], icv_len: usize) -> Option<Box<dyn MacKey>>;
 pub(super) struct Integrity {
     pub(super) id: IntegId,
     pub(super) name: &'static str,
-    pub(super) status: Status,
     pub(super) key_len: usize,
     pub(super) icv_len: usize,
     pub(super) wireshark_esp: Option<&'static str>,
@@ -34,7 +33,6 @@ pub(super) struct Integrity {
 pub(super) static HMAC_SHA1_96: Integrity = Integrity {
     id: IntegId::HMAC_SHA1_96,
     name: "hmac-sha1-96",
-    status: Status::Must,
     key_len: 20,
     icv_len: 12,
     wireshark_esp: Some("HMAC-SHA-1-96 [RFC2404]"),
@@ -45,7 +43,6 @@ pub(super) static HMAC_SHA1_96: Integrity = Integrity {
 pub(super) static AES_XCBC_96: Integrity = Integrity {
     id: IntegId::AES_XCBC_96,
     name: "aes-xcbc-96",
-    status: Status::Should,
     key_len: 16,
     icv_len: 12,
     wireshark_esp: None,
@@ -56,7 +53,6 @@ pub(super) static AES_XCBC_96: Integrity = Integrity {
 pub(super) static AES_CMAC_96: Integrity = Integrity {
     id: IntegId::AES_CMAC_96,
     name: "aes-cmac-96",
-    status: Status::May,
     key_len: 16,
     icv_len: 12,
     wireshark_esp: None,
@@ -67,7 +63,6 @@ pub(super) static AES_CMAC_96: Integrity = Integrity {
 pub(super) static HMAC_SHA2_256_128: Integrity = Integrity {
     id: IntegId::HMAC_SHA2_256_128,
     name: "hmac-sha2-256-128",
-    status: Status::Must,
     key_len: 32,
     icv_len: 16,
     wireshark_esp: Some("HMAC-SHA-256-128 [RFC4868]"),
@@ -78,7 +73,6 @@ pub(super) static HMAC_SHA2_256_128: Integrity = Integrity {
 pub(super) static HMAC_SHA2_384_192: Integrity = Integrity {
     id: IntegId::HMAC_SHA2_384_192,
     name: "hmac-sha2-384-192",
-    status: Status::May,
     key_len: 48,
     icv_len: 24,
     wireshark_esp: Some("HMAC-SHA-384-192 [RFC4868]"),
@@ -89,7 +83,6 @@ pub(super) static HMAC_SHA2_384_192: Integrity = Integrity {
 pub(super) static HMAC_SHA2_512_256: Integrity = Integrity {
     id: IntegId::HMAC_SHA2_512_256,
     name: "hmac-sha2-512-256",
-    status: Status::Should,
     key_len: 64,
     icv_len: 32,
     wireshark_esp: Some("HMAC-SHA-512-256 [RFC4868]"),
@@ -109,9 +102,6 @@ impl IntegrityAlgorithm for Integrity {
     }
     fn name(&self) -> &'static str {
         self.name
-    }
-    fn status(&self) -> Status {
-        self.status
     }
     fn key_len(&self) -> usize {
         self.key_len

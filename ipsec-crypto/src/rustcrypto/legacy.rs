@@ -9,7 +9,7 @@ use super::cipher::Chained;
 use super::encr::{CBC, Encryption, Keying};
 use super::integ::{self, Integrity};
 use super::prf::{self, Prf};
-use crate::{KeyLimits, Status};
+use crate::KeyLimits;
 
 pub(super) static TRIPLE_DES: Encryption = TDES;
 
@@ -17,7 +17,6 @@ pub(super) static TRIPLE_DES: Encryption = TDES;
 const TDES: Encryption = Encryption {
     id: EncrId::TRIPLE_DES,
     name: "3des",
-    status: Status::ShouldNot,
     key_lengths: &[24],
     iv_len: 8,
     block_len: 8,
@@ -32,7 +31,6 @@ const TDES: Encryption = Encryption {
 pub(super) static DES: Encryption = Encryption {
     id: EncrId::DES,
     name: "des",
-    status: Status::MustNot,
     key_lengths: &[8],
     wireshark_esp: Some("DES-CBC [RFC2405]"),
     wireshark_ike: &[],
@@ -44,7 +42,6 @@ pub(super) static DES: Encryption = Encryption {
 pub(super) static HMAC_MD5_96: Integrity = Integrity {
     id: IntegId::HMAC_MD5_96,
     name: "hmac-md5-96",
-    status: Status::MustNot,
     key_len: 16,
     icv_len: 12,
     wireshark_esp: Some("HMAC-MD5-96 [RFC2403]"),
@@ -55,7 +52,6 @@ pub(super) static HMAC_MD5_96: Integrity = Integrity {
 pub(super) static PRF_HMAC_MD5: Prf = Prf {
     id: PrfId::HMAC_MD5,
     name: "hmac-md5",
-    status: Status::MustNot,
     output_len: 16,
     variable_key: true,
     key: prf::Keyed::<Hmac<Md5>>::boxed,

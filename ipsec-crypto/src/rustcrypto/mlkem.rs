@@ -13,7 +13,7 @@ use ml_kem::{MlKem512, MlKem768, MlKem1024};
 use rand_core::CryptoRng;
 use zeroize::Zeroize;
 
-use crate::{ActiveKeyExchange, CryptoError, KeyExchangeMethod, PeerPublicError, Secret, Status};
+use crate::{ActiveKeyExchange, CryptoError, KeyExchangeMethod, PeerPublicError, Secret};
 
 pub(super) struct MlKem<K> {
     id: KeId,
@@ -71,9 +71,6 @@ impl<K: ParameterSet> KeyExchangeMethod for MlKem<K> {
     }
     fn name(&self) -> &'static str {
         self.name
-    }
-    fn status(&self) -> Status {
-        Status::May
     }
     fn initiator_len(&self) -> usize {
         self.initiator_len

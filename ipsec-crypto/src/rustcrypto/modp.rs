@@ -13,7 +13,7 @@ use ipsec_wire::ike::KeId;
 use rand_core::CryptoRng;
 use zeroize::Zeroize;
 
-use crate::{ActiveKeyExchange, CryptoError, KeyExchangeMethod, PeerPublicError, Secret, Status};
+use crate::{ActiveKeyExchange, CryptoError, KeyExchangeMethod, PeerPublicError, Secret};
 
 mod primes;
 #[cfg(feature = "legacy")]
@@ -35,7 +35,6 @@ pub(super) type PowerFn = fn(base: &[u8], exponent: &[u8], out: &mut [u8]) -> Re
 pub(super) struct Modp {
     pub(super) id: KeId,
     pub(super) name: &'static str,
-    pub(super) status: Status,
     /// Octets of the modulus, of every public value and of the shared secret.
     pub(super) len: usize,
     /// Octets of the private exponent: the larger of RFC 3526 §8's two estimates, which is twice the strength, in
@@ -54,7 +53,6 @@ pub(super) static MODP_2048: Modp = SAFE_PRIME;
 const SAFE_PRIME: Modp = Modp {
     id: KeId::MODP_2048,
     name: "modp-2048",
-    status: Status::Must,
     len: 256,
     exponent_len: 40,
     generator: &[2],
@@ -65,7 +63,6 @@ const SAFE_PRIME: Modp = Modp {
 pub(super) static MODP_3072: Modp = Modp {
     id: KeId::MODP_3072,
     name: "modp-3072",
-    status: Status::May,
     len: 384,
     exponent_len: 56,
     power: power::<Prime3072, { U3072::LIMBS }, { U448::LIMBS }>,
@@ -75,7 +72,6 @@ pub(super) static MODP_3072: Modp = Modp {
 pub(super) static MODP_4096: Modp = Modp {
     id: KeId::MODP_4096,
     name: "modp-4096",
-    status: Status::May,
     len: 512,
     exponent_len: 64,
     power: power::<Prime4096, { U4096::LIMBS }, { U512::LIMBS }>,
@@ -85,7 +81,6 @@ pub(super) static MODP_4096: Modp = Modp {
 pub(super) static MODP_6144: Modp = Modp {
     id: KeId::MODP_6144,
     name: "modp-6144",
-    status: Status::May,
     len: 768,
     exponent_len: 72,
     power: power::<Prime6144, { U6144::LIMBS }, { U576::LIMBS }>,
@@ -95,7 +90,6 @@ pub(super) static MODP_6144: Modp = Modp {
 pub(super) static MODP_8192: Modp = Modp {
     id: KeId::MODP_8192,
     name: "modp-8192",
-    status: Status::May,
     len: 1024,
     exponent_len: 80,
     power: power::<Prime8192, { U8192::LIMBS }, { U640::LIMBS }>,
@@ -114,9 +108,6 @@ impl KeyExchangeMethod for Modp {
     }
     fn name(&self) -> &'static str {
         self.name
-    }
-    fn status(&self) -> Status {
-        self.status
     }
     fn initiator_len(&self) -> usize {
         self.len

@@ -13,14 +13,13 @@ use sha2::{Sha256, Sha384, Sha512};
 use zeroize::Zeroizing;
 
 use super::xcbc::Xcbc;
-use crate::{CryptoError, PrfAlgorithm, PrfKey, Status};
+use crate::{CryptoError, PrfAlgorithm, PrfKey};
 
 /// A PRF that takes keys of any length.
 #[derive(Clone, Copy)]
 pub(super) struct Prf {
     pub(super) id: PrfId,
     pub(super) name: &'static str,
-    pub(super) status: Status,
     pub(super) output_len: usize,
     pub(super) variable_key: bool,
     pub(super) key: fn(&[u8]) -> Option<Box<dyn PrfKey>>,
@@ -30,7 +29,6 @@ pub(super) struct Prf {
 pub(super) static HMAC_SHA1: Prf = Prf {
     id: PrfId::HMAC_SHA1,
     name: "hmac-sha1",
-    status: Status::Must,
     output_len: 20,
     variable_key: true,
     key: Keyed::<Hmac<Sha1>>::boxed,
@@ -40,7 +38,6 @@ pub(super) static HMAC_SHA1: Prf = Prf {
 pub(super) static AES128_XCBC: Prf = Prf {
     id: PrfId::AES128_XCBC,
     name: "aes128-xcbc",
-    status: Status::Should,
     output_len: 16,
     variable_key: false,
     key: |key| match key.len() {
@@ -57,7 +54,6 @@ pub(super) static AES128_XCBC: Prf = Prf {
 pub(super) static AES128_CMAC: Prf = Prf {
     id: PrfId::AES128_CMAC,
     name: "aes128-cmac",
-    status: Status::May,
     output_len: 16,
     variable_key: false,
     key: |key| match key.len() {
@@ -69,7 +65,6 @@ pub(super) static AES128_CMAC: Prf = Prf {
 pub(super) static HMAC_SHA2_256: Prf = Prf {
     id: PrfId::HMAC_SHA2_256,
     name: "hmac-sha2-256",
-    status: Status::Must,
     output_len: 32,
     variable_key: true,
     key: Keyed::<Hmac<Sha256>>::boxed,
@@ -78,7 +73,6 @@ pub(super) static HMAC_SHA2_256: Prf = Prf {
 pub(super) static HMAC_SHA2_384: Prf = Prf {
     id: PrfId::HMAC_SHA2_384,
     name: "hmac-sha2-384",
-    status: Status::May,
     output_len: 48,
     variable_key: true,
     key: Keyed::<Hmac<Sha384>>::boxed,
@@ -87,7 +81,6 @@ pub(super) static HMAC_SHA2_384: Prf = Prf {
 pub(super) static HMAC_SHA2_512: Prf = Prf {
     id: PrfId::HMAC_SHA2_512,
     name: "hmac-sha2-512",
-    status: Status::Should,
     output_len: 64,
     variable_key: true,
     key: Keyed::<Hmac<Sha512>>::boxed,
@@ -105,9 +98,6 @@ impl PrfAlgorithm for Prf {
     }
     fn name(&self) -> &'static str {
         self.name
-    }
-    fn status(&self) -> Status {
-        self.status
     }
     fn key_len(&self) -> usize {
         // RFC 7296 §2.13: for HMAC the preferred key length is that of the output; the others have 128 bits of both.

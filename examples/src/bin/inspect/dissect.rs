@@ -20,6 +20,14 @@ pub(crate) struct Ports {
     pub(crate) encap: Vec<u16>,
 }
 
+/// What a pair of UDP ports carries.
+#[derive(Clone, Copy)]
+enum Carried {
+    Ike,
+    /// IKE behind the marker, ESP, and keepalives.
+    Encapsulated,
+}
+
 /// One packet to show.
 #[derive(Default)]
 pub(crate) struct Packet {
@@ -77,12 +85,14 @@ type MessageKey = (IkeSpi, IkeSpi, bool, bool, u32);
 pub(crate) struct Dissector {
     ports: Ports,
     keys: KeyTables,
+    /// Pairs of other ports, the lower first.
+    recognised: BTreeMap<(u16, u16), Carried>,
     fragments: BTreeMap<MessageKey, Pieces>,
 }
 
 impl Dissector {
     pub(crate) const fn new(ports: Ports, keys: KeyTables) -> Self {
-        Self { ports, keys, fragments: BTreeMap::new() }
+        Self { ports, keys, recognised: BTreeMap::new(), fragments: BTreeMap::new() }
     }
 
     /// What a frame carries; `None` when it is none of IPsec's.
@@ -121,18 +131,15 @@ impl Dissector {
             IpProtocol::IPCOMP => ip_comp(packet, ip.upper_payload()),
             IpProtocol::UDP => {
                 let Some(ports) = ip.ports() else { return false };
-                let (ike, encap) =
-                    (self.carries(ports, &self.ports.ike), self.carries(ports, &self.ports.encap));
-                if !ike && !encap {
-                    return false;
-                }
-                packet.ports = Some(ports);
                 let datagram = ip.upper_payload().get(4..6).map(|length| [length[0], length[1]]);
                 let length = usize::from(datagram.map_or(0, u16::from_be_bytes));
-                match ip.upper_payload().get(8..length) {
-                    Some(payload) if encap => self.encapsulated(packet, payload),
-                    Some(payload) => self.ike(packet, payload),
-                    None => {
+                let payload = ip.upper_payload().get(8..length);
+                let Some(carried) = self.carried(ports, payload) else { return false };
+                packet.ports = Some(ports);
+                match (payload, carried) {
+                    (Some(payload), Carried::Encapsulated) => self.encapsulated(packet, payload),
+                    (Some(payload), Carried::Ike) => self.ike(packet, payload),
+                    (None, _) => {
                         packet.protocol = "UDP";
                         packet.fail("truncated at octet 4");
                     }
@@ -145,6 +152,30 @@ impl Dissector {
 
     fn carries(&self, (source, destination): (u16, u16), ports: &[u16]) -> bool {
         ports.contains(&source) || ports.contains(&destination)
+    }
+
+    /// What a datagram carries: by its ports, or because something between the two was recognised before.
+    fn carried(&mut self, ports: (u16, u16), payload: Option<&[u8]>) -> Option<Carried> {
+        if self.carries(ports, &self.ports.encap) {
+            return Some(Carried::Encapsulated);
+        }
+        if self.carries(ports, &self.ports.ike) {
+            return Some(Carried::Ike);
+        }
+        let pair = (ports.0.min(ports.1), ports.0.max(ports.1));
+        if !self.recognised.contains_key(&pair) {
+            self.recognised.insert(pair, self.recognise(payload?)?);
+        }
+        self.recognised.get(&pair).copied()
+    }
+
+    /// By what can hardly be chance: a header of IKEv2 that measures the whole datagram, or an SPI that has a key.
+    fn recognise(&self, payload: &[u8]) -> Option<Carried> {
+        match classify_udp_encap(payload) {
+            UdpEncap::Ike(message) if is_ike_v2(message) => Some(Carried::Encapsulated),
+            UdpEncap::Esp(octets) if self.keys.has_esp(octets) => Some(Carried::Encapsulated),
+            _ => is_ike_v2(payload).then_some(Carried::Ike),
+        }
     }
 
     fn encapsulated(&mut self, packet: &mut Packet, payload: &[u8]) {
@@ -282,6 +313,14 @@ impl Dissector {
             Err(error) => packet.fail(error),
         }
     }
+}
+
+fn is_ike_v2(message: &[u8]) -> bool {
+    let exchanges = ExchangeType::IKE_SA_INIT.0..=ExchangeType::IKE_FOLLOWUP_KE.0;
+    Header::parse(message).is_ok_and(|header| {
+        let whole = usize::try_from(header.length) == Ok(message.len());
+        whole && header.major_version() == 2 && exchanges.contains(&header.exchange_type.0)
+    })
 }
 
 fn ip_comp(packet: &mut Packet, octets: &[u8]) {

@@ -7,7 +7,7 @@ use ikev2_core::keys::{IkeSuite, SkKeys};
 use ipsec_crypto::{CipherKey, CryptoProvider, Secret, rustcrypto};
 use ipsec_esp::EspInbound;
 use ipsec_sa::{Direction, Encapsulation, Outer, Role, SaAlgorithms, SaKeys, SaParams};
-use ipsec_wire::ike::{EncrId, IntegId, KeId, MessageView, PayloadType, PrfId};
+use ipsec_wire::ike::{EncrId, IntegId, KeId, MessageView, PayloadType, PrfId, SnId};
 use ipsec_wire::{EspView, IkeSpi, IpProtocol, Spi};
 
 /// The two directions of an IKE SA: what opens the original initiator's messages, and the responder's.
@@ -153,6 +153,7 @@ fn combined(name: &str) -> Option<EncrId> {
     }
 }
 
+/// Names that Wireshark has besides those that the provider's rows know themselves by.
 fn encryption(name: &str) -> Result<EncrId, String> {
     const NAMES: &[(&str, EncrId)] = &[
         ("AES-CBC", EncrId::AES_CBC),
@@ -195,6 +196,15 @@ impl KeyTables {
         Self { provider: rustcrypto::provider(), ike: BTreeMap::new(), esp: BTreeMap::new() }
     }
 
+    /// The algorithm that Wireshark calls so in either of its tables.
+    fn encryption(&self, name: &str) -> Result<EncrId, String> {
+        let row = self.provider.encr.iter().find(|row| {
+            let by_len = |len: &usize| row.wireshark_ike(*len) == Some(name);
+            row.wireshark_esp() == Some(name) || row.key_lengths().iter().any(by_len)
+        });
+        row.map_or_else(|| encryption(name), |row| Ok(row.id()))
+    }
+
     /// Takes in the lines of an `ikev2_decryption_table`.
     pub(crate) fn read_ike(&mut self, table: &str) -> Result<(), String> {
         for (number, line) in lines(table) {
@@ -209,7 +219,7 @@ impl KeyTables {
         let [spi_i, spi_r, ei, er, encr, ai, ar, integ] =
             <[String; 8]>::try_from(fields).map_err(|fields| format!("8 fields, not {}", fields.len()))?;
         let (ei, er, ai, ar) = (octets(&ei)?, octets(&er)?, octets(&ai)?, octets(&ar)?);
-        let encr = self.provider.encr(encryption(&encr)?).ok_or_else(|| format!("no {encr} here"))?;
+        let encr = self.provider.encr(self.encryption(&encr)?).ok_or_else(|| format!("no {encr} here"))?;
         let spis = (spi(&spi_i)?, spi(&spi_r)?);
         let id = if any_icv(&integ).is_some() { None } else { integrity(&integ)? };
         let row = id.and_then(|id| self.provider.integ(id));
@@ -250,15 +260,16 @@ impl KeyTables {
     }
 
     fn esp_line(&self, line: &str) -> Result<(u32, EspKeys), String> {
-        // Newer versions of Wireshark add a field for the kind of sequence numbers.
+        // Newer versions of Wireshark have one field more: the octets of sequence numbers, and what stands above them.
         let mut fields = fields(line);
+        let extended = fields.get(8).is_some_and(|kind| kind.starts_with("64"));
         fields.truncate(8);
         let [_, _, _, spi, encr, encr_key, integ, integ_key] =
             <[String; 8]>::try_from(fields).map_err(|fields| format!("8 fields, not {}", fields.len()))?;
         let digits = spi.strip_prefix("0x").ok_or("an SPI in hexadecimal")?;
         let number = u32::from_str_radix(digits, 16).map_err(|error| format!("SPI: {error}"))?;
         let key = octets(&encr_key)?;
-        let row = self.provider.encr(encryption(&encr)?).ok_or_else(|| format!("no {encr} here"))?;
+        let row = self.provider.encr(self.encryption(&encr)?).ok_or_else(|| format!("no {encr} here"))?;
         if let Some(icv_len) = any_icv(&integ) {
             let cipher = row.cipher_key(&key).map_err(|error| error.to_string())?;
             let (iv_len, block_len) = (row.iv_len(), row.block_len());
@@ -273,6 +284,7 @@ impl KeyTables {
         // Captures hold packets twice and in any order: no replay protection. Transport mode takes whatever is inside.
         let params = SaParams::new(Spi(number), Direction::Inbound, Role::Responder, algorithms, keys, outer)
             .with_mode(ipsec_sa::Mode::Transport)
+            .with_sequence(if extended { SnId::SEQUENTIAL_64 } else { SnId::SEQUENTIAL_32 }, 0)
             .with_replay_window(0);
         let inbound = EspInbound::new(&params, &self.provider).map_err(|error| error.to_string())?;
         Ok((number, EspKeys::Checked(Box::new(inbound))))
@@ -281,6 +293,11 @@ impl KeyTables {
     /// The keys of the IKE SA with these SPIs.
     pub(crate) fn ike(&self, initiator: IkeSpi, responder: IkeSpi) -> Option<&IkeKeys> {
         self.ike.get(&(initiator, responder))
+    }
+
+    /// Whether there is a key for a packet, from its SPI on.
+    pub(crate) fn has_esp(&self, packet: &[u8]) -> bool {
+        EspView::parse(packet).is_ok_and(|view| self.esp.contains_key(&view.spi.0))
     }
 
     /// Decrypts a packet from its SPI on; `None` when no key is given for it.

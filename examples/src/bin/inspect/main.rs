@@ -24,9 +24,24 @@ use clap::{Parser, ValueEnum};
 use crate::dissect::{Dissector, Ports};
 use crate::keys::KeyTables;
 
-/// Prints the IPsec packets of a capture.
+const AFTER_HELP: &str = "\
+Exit codes:
+  0  everything parsed, and decrypted where there are keys
+  1  something did not: its line says what and at which octet
+  2  the arguments are wrong, or a file cannot be read
+
+Examples:
+  inspect capture.pcapng
+  inspect capture.pcap --brief | grep IKE_AUTH
+  inspect tunnel.pcapng --ike-keys ikev2_decryption_table --esp-keys esp_sa
+  inspect capture.pcap --json | jq 'select(.error)'";
+
+/// Prints the IKE, ESP, AH, IPComp and NAT traversal packets of a capture as trees, decrypted where keys are given.
+///
+/// Link types: Ethernet with VLAN tags, raw IP, Linux cooked captures, BSD loopback. The key tables are those of
+/// Wireshark's configuration folder, which strongSwan's save-keys plugin and this project's programs write too.
 #[derive(Parser)]
-#[command(name = "inspect", version, about)]
+#[command(name = "inspect", version, after_help = AFTER_HELP)]
 struct Arguments {
     /// A capture, pcap or pcapng.
     file: PathBuf,
@@ -36,22 +51,23 @@ struct Arguments {
     /// Keys of ESP SAs: Wireshark's table `esp_sa`.
     #[arg(long, value_name = "TABLE")]
     esp_keys: Option<PathBuf>,
-    /// UDP ports that carry IKE.
+    /// UDP ports that carry IKE; may be given more than once. On other ports IKEv2 is known by its header.
     #[arg(long, value_name = "PORT", default_values_t = [500])]
     ike_port: Vec<u16>,
-    /// UDP ports that carry IKE behind the marker, and ESP.
+    /// UDP ports that carry IKE behind the marker, and ESP; may be given more than once. Other ports are taken in where
+    /// IKEv2 stands behind the marker, or ESP with an SPI that has a key.
     #[arg(long, value_name = "PORT", default_values_t = [4500])]
     encap_port: Vec<u16>,
-    /// One JSON object a packet and line.
+    /// One JSON object a packet, each on a line of its own.
     #[arg(long)]
     json: bool,
-    /// One line a packet.
+    /// One line a packet, without its tree.
     #[arg(long, conflicts_with = "json")]
     brief: bool,
-    /// Octet strings whole.
+    /// Octet strings whole, instead of their first octets.
     #[arg(long)]
     whole: bool,
-    /// When to colour.
+    /// When to colour: auto is on a terminal, unless NO_COLOR is set.
     #[arg(long, value_enum, default_value = "auto")]
     color: Color,
 }

@@ -4,7 +4,6 @@ use crypto_bigint::{U192, U256, U768, U1024, U1536, U2048, const_monty_params};
 use ipsec_wire::ike::KeId;
 
 use super::{Modp, SAFE_PRIME, power};
-use crate::Status;
 
 const_monty_params!(Prime768, U768, PRIME_768);
 const_monty_params!(Prime1024, U1024, PRIME_1024);
@@ -16,7 +15,6 @@ const_monty_params!(Prime2048Q256, U2048, PRIME_2048_256);
 pub(in super::super) static MODP_768: Modp = Modp {
     id: KeId::MODP_768,
     name: "modp-768",
-    status: Status::MustNot,
     len: 96,
     exponent_len: 24,
     power: power::<Prime768, { U768::LIMBS }, { U192::LIMBS }>,
@@ -26,7 +24,6 @@ pub(in super::super) static MODP_768: Modp = Modp {
 pub(in super::super) static MODP_1024: Modp = Modp {
     id: KeId::MODP_1024,
     name: "modp-1024",
-    status: Status::ShouldNot,
     len: 128,
     exponent_len: 24,
     power: power::<Prime1024, { U1024::LIMBS }, { U192::LIMBS }>,
@@ -36,7 +33,6 @@ pub(in super::super) static MODP_1024: Modp = Modp {
 pub(in super::super) static MODP_1536: Modp = Modp {
     id: KeId::MODP_1536,
     name: "modp-1536",
-    status: Status::ShouldNot,
     len: 192,
     exponent_len: 32,
     power: power::<Prime1536, { U1536::LIMBS }, { U256::LIMBS }>,
@@ -46,7 +42,6 @@ pub(in super::super) static MODP_1536: Modp = Modp {
 pub(in super::super) static MODP_1024_160: Modp = Modp {
     id: KeId::MODP_1024_160,
     name: "modp-1024-160",
-    status: Status::MustNot,
     len: 128,
     exponent_len: 24,
     generator: &octets::<128>(GENERATOR_1024_160),
@@ -57,7 +52,6 @@ pub(in super::super) static MODP_1024_160: Modp = Modp {
 pub(in super::super) static MODP_2048_224: Modp = Modp {
     id: KeId::MODP_2048_224,
     name: "modp-2048-224",
-    status: Status::ShouldNot,
     len: 256,
     exponent_len: 32,
     generator: &octets::<256>(GENERATOR_2048_224),
@@ -68,7 +62,6 @@ pub(in super::super) static MODP_2048_224: Modp = Modp {
 pub(in super::super) static MODP_2048_256: Modp = Modp {
     id: KeId::MODP_2048_256,
     name: "modp-2048-256",
-    status: Status::ShouldNot,
     len: 256,
     exponent_len: 32,
     generator: &octets::<256>(GENERATOR_2048_256),
