@@ -18,6 +18,7 @@ use crate::config::{ConnectionConfig, ConnectionId, EndpointConfig, Executor, Pe
 use crate::context::{Cx, Effect, Ids, SpiPool};
 use crate::error::ApiMisuse;
 use crate::event::{CloseReason, Event};
+use crate::exchange::MAX_WAITING_TASKS;
 use crate::exchange::child::Ending;
 use crate::exchange::rekey_ike::REDUNDANT_GRACE;
 use crate::exchange::task::Task;
@@ -32,6 +33,7 @@ use crate::responder::Responder;
 use crate::state::State;
 use crate::state::established::{Established, Phase};
 use crate::state::init_sent::InitSent;
+use crate::table::Table;
 use crate::timer::TimerTable;
 use crate::unprotected::{Class, Reaction, Standing, reaction};
 use crate::upkeep::Upkeep;
@@ -181,7 +183,7 @@ impl Endpoint {
             path,
             connection,
             nat: NatStatus::default(),
-            timers: BTreeMap::new(),
+            timers: Table::new(),
             out: VecDeque::new(),
         };
         let mut jobs = VecDeque::new();
@@ -197,7 +199,7 @@ impl Endpoint {
     /// Asks for another Child SA of an established IKE SA.
     ///
     /// # Errors
-    /// The IKE SA or child is not known, or not in a state for it.
+    /// The IKE SA or child is not known, not in a state for it, or has as many tasks waiting as may.
     pub fn create_child(
         &mut self,
         now: Instant,
@@ -213,7 +215,7 @@ impl Endpoint {
     /// Replaces a Child SA, named by the SPI of packets to us.
     ///
     /// # Errors
-    /// The IKE SA or Child SA is not known, or not in a state for it.
+    /// The IKE SA or Child SA is not known, not in a state for it, or has as many tasks waiting as may.
     pub fn rekey_child(&mut self, now: Instant, handle: IkeHandle, inbound: Spi) -> Result<(), ApiMisuse> {
         self.known_child(handle, inbound)?;
         self.task(now, handle, Task::RekeyChild { inbound, retries: 0 })
@@ -222,7 +224,7 @@ impl Endpoint {
     /// Replaces the IKE SA.
     ///
     /// # Errors
-    /// The IKE SA is not known, or not in a state for it.
+    /// The IKE SA is not known, not in a state for it, or has as many tasks waiting as may.
     pub fn rekey_ike(&mut self, now: Instant, handle: IkeHandle) -> Result<(), ApiMisuse> {
         self.task(now, handle, Task::RekeyIke { retries: 0 })
     }
@@ -230,7 +232,7 @@ impl Endpoint {
     /// Deletes a Child SA, named by the SPI of packets to us.
     ///
     /// # Errors
-    /// The IKE SA or Child SA is not known, or not in a state for it.
+    /// The IKE SA or Child SA is not known, not in a state for it, or has as many tasks waiting as may.
     pub fn delete_child(&mut self, now: Instant, handle: IkeHandle, inbound: Spi) -> Result<(), ApiMisuse> {
         self.known_child(handle, inbound)?;
         self.task(now, handle, Task::DeleteChild { inbound, ending: Ending::Asked })
@@ -253,7 +255,7 @@ impl Endpoint {
     /// Asks the peer for a sign of life; silence ends the IKE SA after the retransmissions.
     ///
     /// # Errors
-    /// The IKE SA is not known, or not in a state for it.
+    /// The IKE SA is not known, not in a state for it, or has as many tasks waiting as may.
     pub fn check_liveness(&mut self, now: Instant, handle: IkeHandle) -> Result<(), ApiMisuse> {
         self.task(now, handle, Task::Liveness)
     }
@@ -468,6 +470,11 @@ impl Endpoint {
     fn task(&mut self, now: Instant, handle: IkeHandle, task: Task) -> Result<(), ApiMisuse> {
         self.with(now, handle, |sa, cx| match &mut sa.state {
             State::Established(state) if state.phase == Phase::Open => {
+                // A peer that puts everything off makes them pile up. The end of the IKE SA is always taken.
+                let waiting = state.tasks.len() + state.deferred.len();
+                if waiting >= MAX_WAITING_TASKS && !matches!(task, Task::DeleteIke) {
+                    return Err(ApiMisuse::TooManyTasks);
+                }
                 state.tasks.push_back(task);
                 state.pump(cx, &mut sa.common);
                 Ok(())

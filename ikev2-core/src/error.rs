@@ -205,6 +205,9 @@ pub enum ApiMisuse {
     /// The IKE SA is not established, or is being closed.
     #[error("the IKE SA cannot do this in its state")]
     WrongState,
+    /// As many tasks wait for their turn on this IKE SA as may: ask again later.
+    #[error("too many tasks wait for this IKE SA")]
+    TooManyTasks,
 }
 
 /// What an error means to the peer and to the SA it came up in.

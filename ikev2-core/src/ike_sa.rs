@@ -1,7 +1,7 @@
 //! One IKE SA: what all its states share, and the way from a datagram to the state that it is for.
 
 use alloc::boxed::Box;
-use alloc::collections::{BTreeMap, VecDeque};
+use alloc::collections::VecDeque;
 use alloc::format;
 use alloc::string::String;
 use alloc::sync::Arc;
@@ -66,7 +66,7 @@ pub(crate) struct Common {
     pub(crate) path: Path,
     pub(crate) connection: Arc<Connection>,
     pub(crate) nat: NatStatus,
-    pub(crate) timers: BTreeMap<TimerKind, Instant>,
+    pub(crate) timers: Table<TimerKind, Instant>,
     pub(crate) out: VecDeque<Queued>,
 }
 

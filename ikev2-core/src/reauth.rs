@@ -32,8 +32,9 @@ impl Established {
         if renewal.ours {
             common.timers.insert(TimerKind::Reauth, renewal.at);
         } else {
-            let hard = common.timers.entry(TimerKind::HardIke).or_insert(renewal.at);
-            *hard = (*hard).min(renewal.at);
+            let hard =
+                common.timers.get(&TimerKind::HardIke).map_or(renewal.at, |hard| renewal.at.min(*hard));
+            common.timers.insert(TimerKind::HardIke, hard);
         }
     }
 

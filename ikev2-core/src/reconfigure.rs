@@ -88,6 +88,7 @@ impl Endpoint {
         }
         let new = self.shared(id, config)?;
         self.connections.insert(id, new.clone());
+        self.responder.reconfigured();
         self.upkeep.remove(id);
         if !self.upkeep.is_closing() {
             self.upkeep.add(&new);
@@ -121,6 +122,7 @@ impl Endpoint {
     /// [`ApiMisuse::UnknownConnection`].
     pub fn remove_connection(&mut self, now: Instant, id: ConnectionId) -> Result<(), ApiMisuse> {
         self.connections.remove(&id).ok_or(ApiMisuse::UnknownConnection)?;
+        self.responder.reconfigured();
         self.upkeep.remove(id);
         self.end_all(now, id);
         Ok(())

@@ -1,7 +1,8 @@
 //! Taking in IKE_SA_INIT requests (RFC 7296 §1.2, §2.6, §2.21.1): stateless until it is worth a half-open IKE SA.
 
 use alloc::boxed::Box;
-use alloc::collections::{BTreeMap, BTreeSet, VecDeque};
+use alloc::collections::{BTreeMap, VecDeque};
+use alloc::sync::Arc;
 use alloc::vec;
 use alloc::vec::Vec;
 use core::net::IpAddr;
@@ -30,14 +31,18 @@ use crate::path::Path;
 use crate::state::State;
 use crate::state::init_received::{Both, InitReceived};
 use crate::state::init_sent::detect_nat;
+use crate::table::Table;
 use crate::trace;
 use crate::unprotected::{Class, Reaction, Standing, reaction};
 
 /// The most connections whose reasons against an offer are told.
 const MAX_REFUSALS: usize = 8;
 
+/// The most sets of candidates that set-ups share.
+const MAX_SHARED: usize = 16;
+
 /// A keyed digest of a whole IKE_SA_INIT request: how a retransmission is recognised (RFC 7296 §2.1).
-type InitDigest = [u8; 32];
+type InitDigest = [u8; 16];
 
 /// What the responder keeps about set-ups.
 pub(crate) struct Responder {
@@ -46,7 +51,9 @@ pub(crate) struct Responder {
     by_digest: BTreeMap<InitDigest, IkeHandle>,
     pub(crate) digests: BTreeMap<IkeHandle, InitDigest>,
     pub(crate) half_open: BTreeMap<IkeHandle, IpAddr>,
-    per_source: BTreeMap<IpAddr, BTreeSet<IkeHandle>>,
+    per_source: BTreeMap<IpAddr, usize>,
+    /// The candidates of the last set-ups, for those that have the same.
+    contenders: VecDeque<Arc<Contenders>>,
     pub(crate) bucket: TokenBucket,
     /// For looking through all IKE SAs because of a hint.
     pub(crate) searches: TokenBucket,
@@ -61,6 +68,7 @@ impl Responder {
             digests: self.digests.clone(),
             half_open: self.half_open.clone(),
             per_source: self.per_source.clone(),
+            contenders: self.contenders.clone(),
             bucket: self.bucket,
             searches: self.searches,
         }
@@ -77,6 +85,7 @@ impl Responder {
             digests: BTreeMap::new(),
             half_open: BTreeMap::new(),
             per_source: BTreeMap::new(),
+            contenders: VecDeque::new(),
             bucket: TokenBucket::new(now),
             searches: TokenBucket::new(now),
         }
@@ -84,7 +93,7 @@ impl Responder {
 
     fn digest(&self, row: &dyn PrfAlgorithm, message: &[u8]) -> Option<InitDigest> {
         let digest = prf(row, self.digest_key.expose(), &[message]).ok()?;
-        let mut out = [0; 32];
+        let mut out = [0; 16];
         let len = digest.len().min(out.len());
         out.get_mut(..len)?.copy_from_slice(digest.expose().get(..len)?);
         Some(out)
@@ -94,16 +103,16 @@ impl Responder {
         self.by_digest.insert(digest, handle);
         self.digests.insert(handle, digest);
         self.half_open.insert(handle, source);
-        self.per_source.entry(source).or_default().insert(handle);
+        *self.per_source.entry(source).or_default() += 1;
     }
 
     /// It is no longer half-open.
     pub(crate) fn settled(&mut self, handle: IkeHandle) {
         if let Some(source) = self.half_open.remove(&handle)
-            && let Some(handles) = self.per_source.get_mut(&source)
+            && let Some(count) = self.per_source.get_mut(&source)
         {
-            handles.remove(&handle);
-            if handles.is_empty() {
+            *count = count.saturating_sub(1);
+            if *count == 0 {
                 self.per_source.remove(&source);
             }
         }
@@ -127,10 +136,23 @@ impl Responder {
 
     fn full(&self, config: &EndpointConfig, source: IpAddr) -> bool {
         self.half_open.len() >= config.max_half_open
-            || self
-                .per_source
-                .get(&source)
-                .is_some_and(|handles| handles.len() >= config.max_half_open_per_source)
+            || self.per_source.get(&source).is_some_and(|count| *count >= config.max_half_open_per_source)
+    }
+
+    /// These candidates, in memory that is shared with set-ups that have the same.
+    fn shared(&mut self, contenders: Contenders) -> Arc<Contenders> {
+        if let Some(same) = self.contenders.iter().find(|known| known.is_same(&contenders)) {
+            return same.clone();
+        }
+        let contenders = Arc::new(contenders);
+        self.contenders.truncate(MAX_SHARED - 1);
+        self.contenders.push_front(contenders.clone());
+        contenders
+    }
+
+    /// The configuration is another: what was kept of it goes.
+    pub(crate) fn reconfigured(&mut self) {
+        self.contenders.clear();
     }
 }
 
@@ -210,6 +232,7 @@ impl Endpoint {
         let handle = self.ids.handle();
         let nat = detect_nat(&view, header.initiator_spi, header.responder_spi, &path).unwrap_or_default();
         let connection = contenders.fit.first().cloned().ok_or(Discarded::NoConnection)?;
+        let contenders = self.responder.shared(contenders);
         let mut common = Common {
             handle,
             role: Role::Responder,
@@ -218,7 +241,7 @@ impl Endpoint {
             path,
             connection,
             nat,
-            timers: BTreeMap::new(),
+            timers: Table::new(),
             out: VecDeque::new(),
         };
         common.timers.insert(TimerKind::SetUp, now + self.config.half_open_timeout);
@@ -229,13 +252,12 @@ impl Endpoint {
                 && view.notify(NotifyType::INTERMEDIATE_EXCHANGE_SUPPORTED).is_some(),
         };
         let peer = request.ke.1.to_vec();
-        let ni = request.ni.to_vec();
         let mut jobs = VecDeque::new();
         let mut effects = Vec::new();
         let mut cx = crate::endpoint::cx(self, now, &mut jobs, &mut effects);
         common.trace_received(&cx, header, || trace::names(view.payloads(), false));
         let op = cx.job(Request::KeyExchange(KeyExchangeJob::Respond { method, peer }));
-        let state = InitReceived::new(data.to_vec(), ni, chosen, contenders, both, op);
+        let state = InitReceived::new(data, chosen, contenders, both, op);
         self.responder.enter(handle, digest, path.remote.ip());
         self.insert(Box::new(IkeSa { common, state: State::InitReceived(Box::new(state)) }));
         self.settle(now, handle, jobs, effects);

@@ -373,10 +373,10 @@ impl Pen<'_> {
     }
 
     fn init_received(&mut self, state: &InitReceived) {
-        let InitReceived { request, ni: _, contenders, both, progress } = state;
+        let InitReceived { request, contenders, both, progress } = state;
         let Both { fragmentation, intermediate } = both;
         self.sketch.message(request);
-        let Contenders { fit, rejected } = contenders;
+        let Contenders { fit, rejected } = &**contenders;
         self.count(fit.len());
         self.count(rejected.len());
         self.flag(*fragmentation);
@@ -388,19 +388,17 @@ impl Pen<'_> {
                 self.op(*op);
             }
             init_received::Progress::Answered(answered) => {
-                let init_received::Answered {
-                    response,
-                    nr: _,
-                    channel,
-                    responses,
-                    int_auth: _,
-                    intermediates,
-                } = &**answered;
-                self.count(*intermediates);
+                // What else it holds follows from the messages.
+                let init_received::Answered { response, talk, .. } = &**answered;
                 self.number(1u64);
                 self.sketch.message(response);
-                self.channel(channel);
-                self.responses(responses);
+                self.flag(talk.is_some());
+                if let Some(talk) = talk {
+                    let init_received::Talk { channel, responses, int_auth: _, intermediates } = &**talk;
+                    self.count(*intermediates);
+                    self.channel(channel);
+                    self.responses(responses);
+                }
             }
         }
     }

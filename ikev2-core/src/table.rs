@@ -84,6 +84,10 @@ impl<K: Ord + Copy, V> Table<K, V> {
         self.place(key).is_ok()
     }
 
+    pub(crate) fn clear(&mut self) {
+        self.0 = Vec::new();
+    }
+
     pub(crate) fn len(&self) -> usize {
         self.0.len()
     }

@@ -7,7 +7,7 @@ mod support;
 use core::net::SocketAddr;
 use core::time::Duration;
 
-use ikev2_core::{Discarded, Event, Input, Path, Rate};
+use ikev2_core::{ApiMisuse, Discarded, Event, Input, Path, Rate};
 use ipsec_sa::Role;
 use ipsec_wire::ike::{ExchangeType, Flags, MessageBuilder, MessageView, Notify, NotifyType, Payload};
 use ipsec_wire::{IkeSpi, Limits, Spi};
@@ -123,6 +123,29 @@ fn a_peer_that_asks_too_often_is_told_to_come_later_and_is_served_then() {
     assert_eq!(count(&pair, Side::A, "< CREATE_CHILD_SA 5 SK{N(TEMPORARY_FAILURE)}"), 1);
     pair.advance(Duration::from_secs(20));
     assert_eq!((pair.children(Side::A).len(), pair.children(Side::B).len()), (7, 7));
+}
+
+/// A peer that puts everything off makes tasks wait: not without end.
+#[test]
+fn tasks_that_wait_have_a_cap() {
+    let mut pair = up(Options { rate_b: Some(Rate { per_second: 0, burst: 0 }), ..Options::default() });
+    let (ike, mut taken) = (pair.ike(Side::A), 0);
+    let refused = loop {
+        let now = pair.now();
+        match pair.endpoint_mut(Side::A).create_child(now, ike, 0, None) {
+            Ok(()) => taken += 1,
+            Err(why) => break why,
+        }
+        pair.run();
+        assert!(taken < 1000, "there is no end");
+    };
+    assert_eq!((refused, taken), (ApiMisuse::TooManyTasks, 256));
+    let (now, spi) = (pair.now(), pair.only_child(Side::A).inbound);
+    assert_eq!(pair.endpoint_mut(Side::A).rekey_child(now, ike, spi), Err(ApiMisuse::TooManyTasks));
+    // The end is always taken.
+    pair.delete_ike(Side::A);
+    pair.run();
+    assert!(pair.children(Side::A).is_empty() && pair.children(Side::B).is_empty());
 }
 
 #[test]

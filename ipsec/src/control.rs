@@ -151,7 +151,7 @@ impl Stack {
         for ike in core::mem::take(&mut self.unwanted) {
             match self.endpoint.delete_ike(now, ike) {
                 Ok(()) => taken = true,
-                Err(ApiMisuse::WrongState) => {
+                Err(ApiMisuse::WrongState | ApiMisuse::TooManyTasks) => {
                     self.unwanted.push(ike);
                     self.retry_at = Some(now + RETRY);
                 }
@@ -168,7 +168,7 @@ impl Stack {
             };
             match done {
                 Ok(()) => taken = true,
-                Err(ApiMisuse::WrongState) => {
+                Err(ApiMisuse::WrongState | ApiMisuse::TooManyTasks) => {
                     self.chores.push(chore);
                     self.retry_at = Some(now + RETRY);
                 }
@@ -209,7 +209,7 @@ impl Stack {
                 protect.demand = Demand::Asked(ike);
                 true
             }
-            Err(ApiMisuse::WrongState) => {
+            Err(ApiMisuse::WrongState | ApiMisuse::TooManyTasks) => {
                 self.retry_at = Some(now + RETRY);
                 false
             }

@@ -143,7 +143,7 @@ fn spoofed_set_ups_take_no_more_than_the_half_open_ones_that_are_allowed() {
          IKE SAs, {messages} of them its two messages"
     );
     assert_eq!(answered, allowed);
-    assert!(each < 4096, "{each}");
+    assert!(each - messages <= 1024, "{each}");
     let _ = victim.handle_input(Input::Timeout(START + Duration::from_secs(31)));
     let _ = drain(&mut victim);
     assert!(live() - before < 64 * 1024, "{} octets stay", live() - before);

@@ -21,5 +21,8 @@ pub(crate) const MAX_SET_UP_RETRIES: u8 = 6;
 /// How often a task is tried again after TEMPORARY_FAILURE (RFC 7296 §2.25).
 pub(crate) const MAX_TASK_RETRIES: u8 = 8;
 
+/// How many tasks may wait on an IKE SA before a caller's next one is refused.
+pub(crate) const MAX_WAITING_TASKS: usize = 256;
+
 /// How long after an answer of ours the peer would have asked for it again, had it not come.
 pub(crate) const ANSWER_GRACE: core::time::Duration = core::time::Duration::from_secs(60);

@@ -1,7 +1,7 @@
 //! CREATE_CHILD_SA for the IKE SA itself, in both roles (RFC 7296 §1.3.2, §2.8.2, §2.18, §2.25.2).
 
 use alloc::boxed::Box;
-use alloc::collections::{BTreeMap, VecDeque};
+use alloc::collections::VecDeque;
 use alloc::string::ToString;
 use alloc::sync::Arc;
 use alloc::vec;
@@ -29,6 +29,7 @@ use crate::keys::{Seed, derive_sk};
 use crate::negotiate::proposal::{Chosen, accept, choose, offer};
 use crate::state::State;
 use crate::state::established::{Established, Phase};
+use crate::table::Table;
 
 /// How long a replaced IKE SA waits for its deletion by the peer before it asks for it itself.
 pub(crate) const REPLACED_GRACE: Duration = Duration::from_secs(60);
@@ -385,7 +386,7 @@ impl Established {
             path: common.path,
             connection: common.connection.clone(),
             nat: common.nat,
-            timers: BTreeMap::new(),
+            timers: Table::new(),
             out: VecDeque::new(),
         };
         let mut established = Established::new(cx, &mut new, channel, self.remote_id.clone(), 0, 0);

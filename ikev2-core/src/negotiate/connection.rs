@@ -89,6 +89,17 @@ impl Contenders {
         self.rejected.shrink_to_fit();
     }
 
+    /// Whether it is the same list, for the same reasons.
+    pub(crate) fn is_same(&self, other: &Self) -> bool {
+        let rejected = |one: &(Arc<Connection>, Unfit), other: &(Arc<Connection>, Unfit)| {
+            Arc::ptr_eq(&one.0, &other.0) && one.1 == other.1
+        };
+        self.fit.len() == other.fit.len()
+            && self.rejected.len() == other.rejected.len()
+            && self.fit.iter().zip(&other.fit).all(|(one, other)| Arc::ptr_eq(one, other))
+            && self.rejected.iter().zip(&other.rejected).all(|(one, other)| rejected(one, other))
+    }
+
     /// Whether there was a choice.
     pub(crate) fn is_choice(&self) -> bool {
         self.fit.len() + self.rejected.len() > 1

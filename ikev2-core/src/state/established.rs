@@ -298,7 +298,7 @@ impl Established {
     pub(crate) fn later(&mut self, cx: &mut Cx<'_>, common: &mut Common, task: Task) {
         self.deferred.push(task);
         let wait = cx.jittered(Duration::from_secs(4), 75);
-        common.timers.entry(TimerKind::TaskRetry).or_insert(cx.now + wait);
+        common.timers.entry(TimerKind::TaskRetry, || cx.now + wait);
     }
 
     pub(crate) fn is_rekeying_ike(&self) -> bool {

@@ -6,13 +6,12 @@ use alloc::boxed::Box;
 use alloc::string::{String, ToString};
 use alloc::sync::Arc;
 use alloc::vec;
-use alloc::vec::Vec;
 
 use ipsec_crypto::{CryptoError, Secret};
 use ipsec_sa::Role;
 use ipsec_wire::ike::{
-    Auth, AuthMethod, ExchangeType, Flags, IdView, MessageBuilder, Notify, NotifyType, Payload, PayloadChain,
-    PayloadKind, PayloadType,
+    Auth, AuthMethod, ExchangeType, Flags, IdView, MessageBuilder, MessageView, Notify, NotifyType, Payload,
+    PayloadChain, PayloadKind, PayloadType,
 };
 
 use super::State;
@@ -37,7 +36,7 @@ use crate::identity::Identity;
 use crate::ike_sa::{Common, Connection, Incoming, Step, TimerKind, fail, sk_names};
 use crate::io::Discarded;
 use crate::job::{Answer, OpId};
-use crate::keys::{Seed, derive_sk};
+use crate::keys::{IkeSuite, Seed, derive_sk};
 use crate::negotiate::connection::{Contenders, Unfit};
 use crate::negotiate::proposal::Chosen;
 use crate::reauth::Renewal;
@@ -47,10 +46,9 @@ use crate::trace;
 #[derive(Clone)]
 pub(crate) struct InitReceived {
     /// The request as received: the initiator's AUTH covers it, and a retransmission is recognised by it.
-    pub(crate) request: Vec<u8>,
-    pub(crate) ni: Vec<u8>,
-    /// Connections that fit so far; identities and proof decide among them.
-    pub(crate) contenders: Contenders,
+    pub(crate) request: Box<[u8]>,
+    /// Connections that fit so far; identities and proof decide among them. Many set-ups have the same ones.
+    pub(crate) contenders: Arc<Contenders>,
     pub(crate) both: Both,
     pub(crate) progress: Progress,
 }
@@ -73,10 +71,33 @@ pub(crate) enum Progress {
     Answered(Box<Answered>),
 }
 
-#[derive(Clone)]
+/// Anybody can make us keep this: it holds nothing that can be had from the rest. Nonces stand in the messages, and the
+/// keys are derived when there is a message to check with them.
 pub(crate) struct Answered {
-    pub(crate) response: Vec<u8>,
-    pub(crate) nr: Vec<u8>,
+    pub(crate) response: Box<[u8]>,
+    shared: Secret,
+    suite: IkeSuite,
+    /// The suite as a proposal string.
+    text: Box<str>,
+    /// From the first authentic message on.
+    pub(crate) talk: Option<Box<Talk>>,
+}
+
+impl Clone for Answered {
+    fn clone(&self) -> Self {
+        Self {
+            response: self.response.clone(),
+            shared: self.shared.duplicate(),
+            suite: self.suite,
+            text: self.text.clone(),
+            talk: self.talk.clone(),
+        }
+    }
+}
+
+/// What the peer says under the keys.
+#[derive(Clone)]
+pub(crate) struct Talk {
     pub(crate) channel: Channel,
     pub(crate) responses: ResponseCache,
     /// What IKE_INTERMEDIATE has carried.
@@ -104,14 +125,14 @@ struct Request<'a> {
 
 impl InitReceived {
     pub(crate) fn new(
-        request: Vec<u8>,
-        ni: Vec<u8>,
+        request: &[u8],
         chosen: Chosen,
-        contenders: Contenders,
+        contenders: Arc<Contenders>,
         both: Both,
         op: OpId,
     ) -> Self {
-        Self { request, ni, contenders, both, progress: Progress::Responding(op, Box::new(chosen)) }
+        let progress = Progress::Responding(op, Box::new(chosen));
+        Self { request: request.into(), contenders, both, progress }
     }
 
     /// Whether it may turn out to be this connection's.
@@ -121,7 +142,7 @@ impl InitReceived {
 
     /// It is not this connection's; gives the one that it is taken for now, if there is another.
     pub(crate) fn without(&mut self, id: ConnectionId) -> Option<Arc<Connection>> {
-        self.contenders.fit.retain(|connection| connection.id != id);
+        Arc::make_mut(&mut self.contenders).fit.retain(|connection| connection.id != id);
         self.contenders.fit.first().cloned()
     }
 
@@ -146,6 +167,11 @@ impl InitReceived {
                 match result.and_then(|(public, shared)| self.respond(cx, common, chosen, &public, &shared)) {
                     Ok(answered) => {
                         self.progress = Progress::Answered(Box::new(answered));
+                        if cx.config.key_log
+                            && let Ok(talk) = self.talk(cx, common)
+                        {
+                            common.log_ike_keys(cx, &talk.channel);
+                        }
                         State::InitReceived(self)
                     }
                     // A refused public value costs the peer its half-open state and nothing else is said: the
@@ -165,13 +191,12 @@ impl InitReceived {
         public: &[u8],
         shared: &Secret,
     ) -> Result<Answered, Error> {
-        let nr = cx.nonce();
         let ke = chosen.ke.ok_or(CryptoError::Unsupported)?;
         let mut builder =
             MessageBuilder::new(common.spi_i, common.spi_r, ExchangeType::IKE_SA_INIT, Flags::RESPONSE, 0)
                 .with(Payload::Sa(chosen.to_sa(&[])))
                 .with(ke_payload(ke, public))
-                .with(Payload::Nonce(nr.clone()));
+                .with(Payload::Nonce(cx.nonce()));
         for payload in nat_detection(cx, common, common.spi_i, common.spi_r) {
             builder.push(payload);
         }
@@ -184,20 +209,40 @@ impl InitReceived {
         }
         let response = builder.emit();
         let suite = chosen.ike_suite(cx.provider).ok_or(CryptoError::Unsupported)?;
-        let keys = derive_sk(&suite, Seed::Initial { shared }, &self.ni, &nr, common.spi_i, common.spi_r)?;
-        let (spi_i, spi_r) = (common.spi_i, common.spi_r);
-        let mut channel = Channel::at_rest(spi_i, spi_r, Role::Responder, suite, chosen.to_string(), keys);
-        channel.fragment_len = cx.config.fragment_len(&common.path).filter(|_| self.both.fragmentation);
-        common.log_ike_keys(cx, &channel);
-        let datagrams = vec![response.clone()];
-        if let Ok(view) = ipsec_wire::ike::MessageView::parse(&response, &cx.config.limits) {
+        let text = chosen.to_string().into_boxed_str();
+        let shared = shared.duplicate();
+        let response = response.into_boxed_slice();
+        let answered = Answered { response: response.clone(), shared, suite, text, talk: None };
+        let datagrams = vec![response.into_vec()];
+        if let Ok(view) = MessageView::parse(&answered.response, &cx.config.limits) {
             let names = trace::names(view.payloads(), true);
             common.trace_sent(cx, ExchangeType::IKE_SA_INIT, true, 0, &names, &datagrams, false);
         }
         common.transmit(&datagrams);
+        Ok(answered)
+    }
+
+    /// The keys, and windows in which nothing has been said.
+    fn talk(&self, cx: &Cx<'_>, common: &Common) -> Result<Box<Talk>, Error> {
+        let answered = self.answered()?;
+        let (ni, nr) = (nonce(cx, &self.request)?, nonce(cx, &answered.response)?);
+        let (spi_i, spi_r, suite) = (common.spi_i, common.spi_r, answered.suite);
+        let keys = derive_sk(&suite, Seed::Initial { shared: &answered.shared }, ni, nr, spi_i, spi_r)?;
+        let mut channel =
+            Channel::at_rest(spi_i, spi_r, Role::Responder, suite, answered.text.to_string(), keys);
+        channel.fragment_len = cx.config.fragment_len(&common.path).filter(|_| self.both.fragmentation);
         // One request at a time until the peer has heard of more (RFC 7296 §2.3, RFC 9242 §3.2).
         let responses = ResponseCache::new(1, 1);
-        Ok(Answered { response, nr, channel, responses, int_auth: IntAuth::default(), intermediates: 0 })
+        Ok(Box::new(Talk { channel, responses, int_auth: IntAuth::default(), intermediates: 0 }))
+    }
+
+    fn answered(&self) -> Result<&Answered, Error> {
+        match &self.progress {
+            Progress::Answered(answered) => Ok(answered),
+            Progress::Responding(..) => {
+                Err(Error::InvalidMessage(InvalidMessage::Exchange(ExchangeType::IKE_AUTH)))
+            }
+        }
     }
 
     pub(crate) fn on_message(
@@ -212,7 +257,11 @@ impl InitReceived {
             return Step::discard(State::InitReceived(self), Discarded::Busy);
         };
         let exchange = header.exchange_type;
-        let standing = answered.responses.standing(id);
+        let talk = answered.talk.take();
+        let standing = match &talk {
+            Some(talk) => talk.responses.standing(id),
+            None => ResponseCache::new(1, 1).standing(id),
+        };
         let expected = (exchange == ExchangeType::IKE_AUTH
             || (exchange == ExchangeType::IKE_INTERMEDIATE && self.both.intermediate))
             && !header.flags.is_response()
@@ -220,97 +269,80 @@ impl InitReceived {
             && matches!(standing, Standing::New | Standing::Answered)
             && header.initiator_spi == common.spi_i;
         if !expected {
-            return Step::discard(State::InitReceived(self), Discarded::Unexpected);
+            return Step::discard(self.keep(talk), Discarded::Unexpected);
         }
-        let (first, octets, offset, front) = match (answered.channel.open(&header, message.data), standing) {
+        let known = talk.is_some();
+        let mut talk = match talk.map_or_else(|| self.talk(cx, common), Ok) {
+            Ok(talk) => talk,
+            Err(error) => return Step::done(fail(common, error)),
+        };
+        let (first, octets, offset, front) = match (talk.channel.open(&header, message.data), standing) {
             (None, _) => {
                 // Nobody has shown that it has the keys: they take no more memory than they must.
-                answered.channel.rest();
-                return Step::discard(State::InitReceived(self), Discarded::Integrity);
+                talk.channel.rest();
+                return Step::discard(self.keep(known.then_some(talk)), Discarded::Integrity);
             }
             (Some(inner), Standing::Answered) => {
                 // A retransmission, answered once when it comes in pieces (RFC 7383 §2.6.1).
                 if let (Inner::Whole { .. } | Inner::Piece(1), Some(datagrams)) =
-                    (&inner, answered.responses.answered(id))
+                    (&inner, talk.responses.answered(id))
                 {
                     common.trace_sent(cx, exchange, true, id, "SK{..}", datagrams, true);
                     common.transmit_on(message.path, datagrams);
                 }
-                answered.channel.forget_pieces(false, id);
-                return Step::done(State::InitReceived(self));
+                talk.channel.forget_pieces(false, id);
+                return Step::done(self.keep(Some(talk)));
             }
             (Some(Inner::Whole { first, octets, offset, front }), _) => (first, octets, offset, front),
-            (Some(Inner::Piece(_)), _) => return Step::done(State::InitReceived(self)),
+            (Some(Inner::Piece(_)), _) => return Step::done(self.keep(Some(talk))),
         };
-        answered.responses.begin(id);
+        talk.responses.begin(id);
         // Authenticated by the key exchange at least: the answer goes where this came from (§2.23).
         common.path = message.path;
         let chain = match PayloadChain::parse(first, &octets, offset, &cx.config.limits) {
             Ok(chain) => chain,
-            Err(error) => return Step::done(self.refuse(cx, common, (exchange, id), error.into())),
+            Err(error) => return Step::done(refuse(cx, common, *talk, (exchange, id), error.into())),
         };
+        common.trace_received(cx, &header, || sk_names(&chain, false));
         if exchange == ExchangeType::IKE_INTERMEDIATE {
-            common.trace_received(cx, &header, || sk_names(&chain, false));
-            return Step::done(match self.intermediate(cx, common, id, (&front, &octets), &chain) {
-                Ok(()) => State::InitReceived(self),
-                Err(error) => self.refuse(cx, common, (exchange, id), error),
+            return Step::done(match talk.intermediate(cx, common, id, (&front, &octets), &chain) {
+                Ok(()) => self.keep(Some(talk)),
+                Err(error) => refuse(cx, common, *talk, (exchange, id), error),
             });
         }
-        common.trace_received(cx, &header, || sk_names(&chain, false));
-        let request = match read(&chain) {
-            Ok(request) => request,
-            Err(error) => return Step::done(self.refuse(cx, common, (exchange, id), error)),
-        };
-        match self.authenticate(id, &request) {
-            Ok((connection, remote_id)) => {
+        let reading = read(&chain).and_then(|request| {
+            let (connection, remote_id) = self.authenticate(cx, &talk, id, &request)?;
+            Ok((request, connection, remote_id))
+        });
+        Step::done(match reading {
+            Ok((request, connection, remote_id)) => {
                 common.connection = connection;
-                Step::done(self.establish(cx, common, id, &request, remote_id))
+                self.establish(cx, common, *talk, id, &request, remote_id)
             }
-            Err(error) => Step::done(self.refuse(cx, common, (exchange, id), error)),
-        }
+            Err(error) => refuse(cx, common, *talk, (exchange, id), error),
+        })
     }
 
-    /// Answers an IKE_INTERMEDIATE request; what is in it and not known is ignored.
-    fn intermediate(
-        &mut self,
-        cx: &mut Cx<'_>,
-        common: &mut Common,
-        id: u32,
-        (front, inner): (&[u8], &[u8]),
-        chain: &PayloadChain<'_>,
-    ) -> Result<(), Error> {
-        let exchange = ExchangeType::IKE_INTERMEDIATE;
-        let Progress::Answered(answered) = &mut self.progress else {
-            return Err(Error::InvalidMessage(InvalidMessage::Exchange(exchange)));
-        };
-        if answered.intermediates >= MAX_INTERMEDIATE {
-            return Err(Error::PeerMisbehaved(Misbehaviour::TooManyRetries));
+    /// As it was, with this of what was said.
+    fn keep(mut self: Box<Self>, talk: Option<Box<Talk>>) -> State {
+        if let Progress::Answered(answered) = &mut self.progress {
+            answered.talk = talk;
         }
-        if let Some(payload_type) = chain.unsupported_critical() {
-            return Err(Error::InvalidMessage(InvalidMessage::Critical(payload_type)));
-        }
-        let Answered { channel, responses, int_auth, intermediates, .. } = &mut **answered;
-        *intermediates += 1;
-        let payloads = [];
-        channel.add_theirs(int_auth, front, inner)?;
-        channel.add_ours(int_auth, exchange, id, &payloads)?;
-        let datagrams = channel.seal(exchange, true, id, &payloads, cx.rng)?;
-        let names = trace::names_of(&payloads, true);
-        common.trace_sent(cx, exchange, true, id, &names, &datagrams, false);
-        common.transmit(&datagrams);
-        responses.answer(id, datagrams);
-        Ok(())
+        State::InitReceived(self)
     }
 
     /// Finds the connection by the identities, and among those that fit the one whose credentials make the proof hold.
-    fn authenticate(&self, id: u32, request: &Request<'_>) -> Result<(Arc<Connection>, Identity), Error> {
-        let Progress::Answered(answered) = &self.progress else {
-            return Err(Error::InvalidMessage(InvalidMessage::Exchange(ExchangeType::IKE_AUTH)));
-        };
+    fn authenticate(
+        &self,
+        cx: &Cx<'_>,
+        talk: &Talk,
+        id: u32,
+        request: &Request<'_>,
+    ) -> Result<(Arc<Connection>, Identity), Error> {
         let theirs = Identity::from_view(&request.idi.0);
         let wanted = request.idr.as_ref().map(Identity::from_view);
         let ours = || wanted.as_ref().map_or_else(|| String::from("anybody"), ToString::to_string);
-        let mut contenders = self.contenders.clone();
+        let mut contenders = Contenders::clone(&self.contenders);
         // Several were possible: each says why it is not the one.
         let failed = |contenders: &Contenders, only: AuthFailure| {
             Error::AuthenticationFailed(Box::new(match contenders.is_choice() {
@@ -337,13 +369,13 @@ impl InitReceived {
         let proof = Proof {
             prover: Role::Initiator,
             message: &self.request,
-            nonce: &answered.nr,
+            nonce: nonce(cx, &self.answered()?.response)?,
             id_body: request.idi.1,
-            int_auth: answered.int_auth.octets(id),
+            int_auth: talk.int_auth.octets(id),
         };
         let mut last = None;
         for connection in contenders.fit.clone() {
-            match proof.check(&connection.config, &answered.channel, auth, &theirs) {
+            match proof.check(&connection.config, &talk.channel, auth, &theirs) {
                 Ok(()) => return Ok((connection, theirs)),
                 Err(error) => {
                     let by_method = matches!(&error, Error::AuthenticationFailed(why) if matches!(**why, AuthFailure::Method { .. }));
@@ -360,38 +392,35 @@ impl InitReceived {
         })
     }
 
-    /// Our own proof.
-    fn prove(&self, common: &Common, answered: &Answered, id: u32) -> Result<Auth, CryptoError> {
+    /// Our own proof, and both nonces.
+    fn prove(&self, cx: &Cx<'_>, common: &Common, talk: &Talk, id: u32) -> Result<(Auth, [&[u8]; 2]), Error> {
         let config = &common.connection.config;
+        let answered = self.answered()?;
+        let nonces = [nonce(cx, &self.request)?, nonce(cx, &answered.response)?];
         let proof = Proof {
             prover: Role::Responder,
             message: &answered.response,
-            nonce: &self.ni,
+            nonce: nonces[0],
             id_body: &config.local_id.body(),
-            int_auth: answered.int_auth.octets(id),
+            int_auth: talk.int_auth.octets(id),
         };
-        proof.make(config, &answered.channel)
+        Ok((proof.make(config, &talk.channel)?, nonces))
     }
 
     fn establish(
-        self,
+        &self,
         cx: &mut Cx<'_>,
         common: &mut Common,
+        talk: Talk,
         id: u32,
         request: &Request<'_>,
         remote_id: Identity,
     ) -> State {
-        let proof = match &self.progress {
-            Progress::Answered(answered) => self.prove(common, answered, id),
-            Progress::Responding(..) => Err(CryptoError::Unsupported),
+        let (auth, [ni, nr]) = match self.prove(cx, common, &talk, id) {
+            Ok(proven) => proven,
+            Err(error) => return refuse(cx, common, talk, (ExchangeType::IKE_AUTH, id), error),
         };
-        let auth = match proof {
-            Ok(auth) => auth,
-            Err(error) => return self.refuse(cx, common, (ExchangeType::IKE_AUTH, id), error.into()),
-        };
-        let Self { ni, progress, .. } = self;
-        let Progress::Answered(answered) = progress else { return State::Gone };
-        let Answered { nr, channel, mut responses, .. } = *answered;
+        let Talk { channel, mut responses, .. } = talk;
         responses.grow(common.connection.config.window);
         common.timers.remove(&TimerKind::SetUp);
         let mut payloads =
@@ -428,8 +457,8 @@ impl InitReceived {
                         prf: established.channel.suite.prf,
                         sk_d: &established.channel.keys.d,
                         shared: &[],
-                        ni: &ni,
-                        nr: &nr,
+                        ni,
+                        nr,
                         role: Role::Responder,
                     };
                     // The answer is on its way before any packet can be: the initiator is waiting for it.
@@ -468,28 +497,6 @@ impl InitReceived {
         State::Established(established)
     }
 
-    /// Answers with the error, under the keys, and keeps only what answers a retransmission.
-    fn refuse(
-        self,
-        cx: &mut Cx<'_>,
-        common: &mut Common,
-        (exchange, id): (ExchangeType, u32),
-        error: Error,
-    ) -> State {
-        let Self { progress, .. } = self;
-        let Progress::Answered(answered) = progress else { return State::Gone };
-        let Answered { mut channel, mut responses, .. } = *answered;
-        let payloads = [error_payload(&error, None)];
-        if let Ok(datagrams) = channel.seal(exchange, true, id, &payloads, cx.rng) {
-            let names = trace::names_of(&payloads, true);
-            common.trace_sent(cx, exchange, true, id, &names, &datagrams, false);
-            common.transmit(&datagrams);
-            responses.answer(id, datagrams);
-        }
-        common.event(Event::IkeClosed { reason: super::auth_sent::closed(error) });
-        Closing::begin(cx, common, channel, responses)
-    }
-
     pub(crate) fn on_timeout(
         self: Box<Self>,
         _cx: &mut Cx<'_>,
@@ -501,6 +508,67 @@ impl InitReceived {
         }
         State::InitReceived(self)
     }
+}
+
+impl Talk {
+    /// Answers an IKE_INTERMEDIATE request; what is in it and not known is ignored.
+    fn intermediate(
+        &mut self,
+        cx: &mut Cx<'_>,
+        common: &mut Common,
+        id: u32,
+        (front, inner): (&[u8], &[u8]),
+        chain: &PayloadChain<'_>,
+    ) -> Result<(), Error> {
+        let exchange = ExchangeType::IKE_INTERMEDIATE;
+        if self.intermediates >= MAX_INTERMEDIATE {
+            return Err(Error::PeerMisbehaved(Misbehaviour::TooManyRetries));
+        }
+        if let Some(payload_type) = chain.unsupported_critical() {
+            return Err(Error::InvalidMessage(InvalidMessage::Critical(payload_type)));
+        }
+        let Self { channel, responses, int_auth, intermediates } = self;
+        *intermediates += 1;
+        let payloads = [];
+        channel.add_theirs(int_auth, front, inner)?;
+        channel.add_ours(int_auth, exchange, id, &payloads)?;
+        let datagrams = channel.seal(exchange, true, id, &payloads, cx.rng)?;
+        let names = trace::names_of(&payloads, true);
+        common.trace_sent(cx, exchange, true, id, &names, &datagrams, false);
+        common.transmit(&datagrams);
+        responses.answer(id, datagrams);
+        Ok(())
+    }
+}
+
+/// Answers with the error, under the keys, and keeps only what answers a retransmission.
+fn refuse(
+    cx: &mut Cx<'_>,
+    common: &mut Common,
+    talk: Talk,
+    (exchange, id): (ExchangeType, u32),
+    error: Error,
+) -> State {
+    let Talk { mut channel, mut responses, .. } = talk;
+    let payloads = [error_payload(&error, None)];
+    if let Ok(datagrams) = channel.seal(exchange, true, id, &payloads, cx.rng) {
+        let names = trace::names_of(&payloads, true);
+        common.trace_sent(cx, exchange, true, id, &names, &datagrams, false);
+        common.transmit(&datagrams);
+        responses.answer(id, datagrams);
+    }
+    common.event(Event::IkeClosed { reason: super::auth_sent::closed(error) });
+    Closing::begin(cx, common, channel, responses)
+}
+
+/// The nonce of an IKE_SA_INIT message that was taken, or made, before.
+fn nonce<'a>(cx: &Cx<'_>, message: &'a [u8]) -> Result<&'a [u8], Error> {
+    let view = MessageView::parse(message, &cx.config.limits)?;
+    let mut nonces = view.payloads().filter_map(|payload| match payload.kind() {
+        PayloadKind::Nonce(octets) => Some(octets),
+        _ => None,
+    });
+    nonces.next().ok_or_else(|| missing(PayloadType::NONCE))
 }
 
 fn read<'a>(chain: &PayloadChain<'a>) -> Result<Request<'a>, Error> {

@@ -241,7 +241,7 @@ impl InitSent {
             Reading::Hint(error) => {
                 self.hint = Some(error);
                 let grace = cx.now + cx.config.hint_grace;
-                common.timers.entry(TimerKind::SetUp).or_insert(grace);
+                common.timers.entry(TimerKind::SetUp, || grace);
                 return Err(Discarded::Hint);
             }
             Reading::Valid { answered, peer } => {
@@ -374,7 +374,7 @@ impl InitSent {
                     Err(error) => {
                         self.hint = Some(Error::Crypto(error));
                         let grace = cx.now + cx.config.hint_grace;
-                        common.timers.entry(TimerKind::SetUp).or_insert(grace);
+                        common.timers.entry(TimerKind::SetUp, || grace);
                         return Ok(None);
                     }
                 };
