@@ -84,6 +84,9 @@ impl Ladder {
     pub fn add(&mut self, side: Side, record: Record) {
         self.start = Some(self.start.map_or(record.at, |start| start.min(record.at)));
         if record.outbound {
+            if record.response && record.retransmission {
+                self.mark_asked_again(side, &record);
+            }
             self.rungs.push(Rung::Message { from: side, record, arrived: false });
             return;
         }
@@ -98,6 +101,27 @@ impl Ladder {
         match sent {
             Some(Rung::Message { arrived, .. }) => *arrived = true,
             _ => self.rungs.push(Rung::Message { from: side.other(), record, arrived: true }),
+        }
+    }
+
+    /// Who answers again says thereby that the request came again: that is answered without being read, and leaves no
+    /// record of its own.
+    fn mark_asked_again(&mut self, side: Side, answer: &Record) {
+        let asked = self.rungs.iter_mut().rev().find_map(|rung| match rung {
+            Rung::Message { from, record, arrived }
+                if *from == side.other()
+                    && !*arrived
+                    && record.retransmission
+                    && !record.response
+                    && (record.exchange, record.message_id) == (answer.exchange, answer.message_id)
+                    && record.spi_i == answer.spi_i =>
+            {
+                Some(arrived)
+            }
+            _ => None,
+        });
+        if let Some(arrived) = asked {
+            *arrived = true;
         }
     }
 
@@ -243,6 +267,23 @@ mod tests {
   1.021000  | * keys derived                                                                     |
 ";
         assert_eq!(ladder.to_string(), expected);
+    }
+
+    #[test]
+    fn who_answers_again_was_asked_again() {
+        let mut ladder = Ladder::new("alice", "bob");
+        let again = |record: Record| Record { retransmission: true, ..record };
+        ladder.add(Side::Left, record(0, true, false));
+        ladder.add(Side::Right, record(1, false, false));
+        ladder.add(Side::Right, record(1, true, true));
+        ladder.add(Side::Left, again(record(10, true, false)));
+        ladder.add(Side::Left, again(record(20, true, false)));
+        ladder.add(Side::Right, again(record(21, true, true)));
+        ladder.add(Side::Left, record(22, false, true));
+        let lost: Vec<String> =
+            ladder.to_string().lines().filter(|line| line.contains("not taken")).map(str::to_owned).collect();
+        assert_eq!(lost.len(), 2, "{ladder}");
+        assert!(lost[0].contains(" response 0") && lost[1].contains("0.010000"), "{ladder}");
     }
 
     #[test]
