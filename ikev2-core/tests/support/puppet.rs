@@ -6,8 +6,11 @@ use ikev2_core::keys::{IkeSuite, SkKeys};
 use ikev2_core::{Event, KeyLogLine};
 use ipsec_crypto::{Secret, rustcrypto};
 use ipsec_sa::Role;
-use ipsec_wire::IkeSpi;
-use ipsec_wire::ike::{EncrId, ExchangeType, Flags, KeId, MessageBuilder, Payload, PrfId};
+use ipsec_wire::ike::{
+    EncrId, ExchangeType, Flags, Header, KeId, MessageBuilder, Payload, PayloadBuilder, PayloadChain,
+    PayloadType, PrfId, emit_chain,
+};
+use ipsec_wire::{IkeSpi, Limits};
 use rand_chacha::ChaCha20Rng;
 use rand_chacha::rand_core::SeedableRng;
 
@@ -19,6 +22,8 @@ pub struct Puppet {
     pub spi_r: IkeSpi,
     role: Role,
     protection: SkProtection,
+    /// What the other side says.
+    other: SkProtection,
     rng: ChaCha20Rng,
 }
 
@@ -50,11 +55,13 @@ impl Puppet {
             pi: none(),
             pr: none(),
         };
+        let other = if role == Role::Initiator { Role::Responder } else { Role::Initiator };
         Self {
             spi_i: spi(&fields[0]),
             spi_r: spi(&fields[1]),
             role,
             protection: SkProtection::new(&suite, &keys, role).unwrap(),
+            other: SkProtection::new(&suite, &keys, other).unwrap(),
             rng: ChaCha20Rng::seed_from_u64(4242),
         }
     }
@@ -67,5 +74,46 @@ impl Puppet {
         }
         let builder = MessageBuilder::new(self.spi_i, self.spi_r, exchange, Flags(flags), id);
         self.protection.seal(builder, inner, &mut self.rng).unwrap()
+    }
+
+    /// The same with the bits of generic headers.
+    pub fn built(
+        &mut self,
+        exchange: ExchangeType,
+        response: bool,
+        id: u32,
+        inner: &[PayloadBuilder],
+    ) -> Vec<u8> {
+        let (first, chain) = emit_chain(inner);
+        self.octets(exchange, response, id, first, &chain)
+    }
+
+    /// The same with these octets inside, whatever they are.
+    pub fn octets(
+        &mut self,
+        exchange: ExchangeType,
+        response: bool,
+        id: u32,
+        first: PayloadType,
+        inner: &[u8],
+    ) -> Vec<u8> {
+        let mut flags = if response { Flags::RESPONSE.0 } else { 0 };
+        if self.role == Role::Initiator {
+            flags |= Flags::INITIATOR.0;
+        }
+        let builder = MessageBuilder::new(self.spi_i, self.spi_r, exchange, Flags(flags), id);
+        self.protection.seal_chain(builder, first, inner, &mut self.rng).unwrap()
+    }
+
+    /// A true response of the side that it plays, with more payloads behind those that it has.
+    pub fn with_more(&mut self, response: &[u8], more: &[Payload]) -> Vec<u8> {
+        let header = Header::parse(response).unwrap();
+        let mut octets = response.to_vec();
+        let opened = self.other.open(&mut octets).unwrap();
+        let chain = &octets[opened.plaintext.clone()];
+        let chain = PayloadChain::parse(opened.first, chain, 0, &Limits::DEFAULT).unwrap();
+        let mut payloads = chain.to_builders();
+        payloads.extend(more.iter().cloned().map(PayloadBuilder::from));
+        self.built(header.exchange_type, true, header.message_id, &payloads)
     }
 }

@@ -74,6 +74,10 @@ const SUITES: &[(Who, &str, &str, Reach)] = &[
     (Peer, "aes128-sha256-modp1024s160", "aes128-sha256", ALL),
     (Us, "aes128-sha256-modp2048s224", "aes128-sha256", ALL),
     (Peer, "aes128-sha256-modp2048s256", "aes128-sha256", ALL),
+    (Us, "aes256gcm16-prfsha256-x448", "aes256gcm16-x448", ALL),
+    (Peer, "aes256gcm16-prfsha256-x448", "aes256gcm16", ALL),
+    (Us, "aes256-sha256-ecp256bp", "aes256-sha256", ALL),
+    (Peer, "aes256-sha384-ecp384bp", "aes256-sha256-ecp384bp", ALL),
 ];
 
 /// A set-up and traffic with each.

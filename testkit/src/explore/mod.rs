@@ -15,7 +15,7 @@
 //! ike-rekey-against-child-delete (3,179,768), liveness-against-child-rekey (2,400,647) and
 //! liveness-against-ike-rekey (4,042,010), reauthentication (463,619), reauthentication-offloaded (489,494) and
 //! reauthentication-against-child-rekey (5,483,059), kept-against-ike-delete (393,142); and in one piece,
-//! child-rekey (921,591) and reauthentication-against-ike-rekey (599,325). The others were not finished.
+//! set-up-intermediate (49,018) and set-up-intermediate-offloaded (55,552), child-rekey (921,591) and reauthentication-against-ike-rekey (599,325). The others were not finished.
 
 mod canon;
 mod dice;
@@ -78,6 +78,8 @@ pub struct Scenario {
     offload: bool,
     /// Whether there is a NAT before the left side.
     nat: bool,
+    /// Whether there is an IKE_INTERMEDIATE exchange.
+    intermediate: bool,
     /// Whether it matters which nonce is lower.
     nonces: bool,
     /// Whether everything is to be there in the end.

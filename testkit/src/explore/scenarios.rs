@@ -4,7 +4,8 @@ use core::time::Duration;
 
 use ikev2_core::config::Startup;
 use ikev2_core::{
-    ChildConfig, ConnectionConfig, CookiePolicy, EndpointConfig, Executor, Identity, PeerIdentity, SpiSource,
+    ChildConfig, ConnectionConfig, CookiePolicy, EndpointConfig, Executor, Identity, IntermediateUse,
+    PeerIdentity, SpiSource,
 };
 use ipsec_crypto::{Secret, Suite};
 
@@ -25,6 +26,7 @@ const BASE: Scenario = Scenario {
     pfs: false,
     offload: false,
     nat: false,
+    intermediate: false,
     nonces: true,
     stays: true,
     keeps: false,
@@ -38,7 +40,7 @@ const BASE: Scenario = Scenario {
 const REAUTHENTICATION: Scenario = Scenario { longest_dark: Duration::from_secs(8), ..BASE };
 
 /// Every scenario.
-pub static SCENARIOS: [Scenario; 22] = [
+pub static SCENARIOS: [Scenario; 24] = [
     Scenario {
         name: "set-up",
         before: &[],
@@ -53,6 +55,25 @@ pub static SCENARIOS: [Scenario; 22] = [
         before: &[],
         left: &[Connect],
         nonces: false,
+        offload: true,
+        longest_dark: Duration::from_secs(8),
+        ..BASE
+    },
+    Scenario {
+        name: "set-up-intermediate",
+        before: &[],
+        left: &[Connect],
+        nonces: false,
+        intermediate: true,
+        longest_dark: Duration::from_secs(8),
+        ..BASE
+    },
+    Scenario {
+        name: "set-up-intermediate-offloaded",
+        before: &[],
+        left: &[Connect],
+        nonces: false,
+        intermediate: true,
         offload: true,
         longest_dark: Duration::from_secs(8),
         ..BASE
@@ -194,6 +215,9 @@ pub(super) fn host(scenario: &Scenario, side: Side) -> (EndpointConfig, Connecti
     connection.liveness = Some(Duration::from_secs(if scenario.nat { 10 } else { 30 }));
     connection.nat_keepalive = None;
     connection.lifetime.jitter_percent = 0;
+    if scenario.intermediate && side == Side::Left {
+        connection.intermediate = vec![IntermediateUse::VendorId(b"one".to_vec())];
+    }
     for place in 0..scenario.children {
         let net = |host: u8| vec![format!("10.{host}.{place}.0/24").parse().expect("a prefix")];
         let esp = if scenario.pfs { "aes128gcm16-x25519" } else { "aes128gcm16" };

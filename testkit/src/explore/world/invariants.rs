@@ -60,6 +60,11 @@ impl World {
             return self.violate(String::from("a message in clear"));
         }
         if !protected {
+            // One of IKE_SA_INIT belongs to one IKE SA: asked again with a cookie, it is the same.
+            if let (34, Some(nonce)) = (exchange, nonce(header[16], body)) {
+                let id = hash(&[&header[..8], &[index(side) as u8, response]].concat());
+                self.once("a nonce", nonce, id);
+            }
             return;
         }
         let mut what = header[..16].to_vec();
