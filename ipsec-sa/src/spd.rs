@@ -220,6 +220,17 @@ impl SecurityPolicyDatabase {
         self.insert_at(index, policy)
     }
 
+    /// Puts a policy in the place of the one with its id, and gives that.
+    ///
+    /// # Errors
+    /// [`PolicyError::UnknownId`].
+    pub fn replace(&mut self, policy: Policy) -> Result<Policy, PolicyError> {
+        let known = self.policies.iter_mut().find(|known| known.id == policy.id);
+        let old = core::mem::replace(known.ok_or(PolicyError::UnknownId)?, policy);
+        self.changed();
+        Ok(old)
+    }
+
     /// Takes a policy out.
     pub fn remove(&mut self, id: PolicyId) -> Option<Policy> {
         let index = self.policies.iter().position(|known| known.id == id)?;
@@ -388,6 +399,15 @@ mod tests {
         let twice = policy(1, "::/0", "::/0", PolicyAction::Bypass);
         assert_eq!(spd.insert(twice.clone()), Err(PolicyError::DuplicateId));
         assert_eq!(spd.insert_before(PolicyId(9), twice), Err(PolicyError::UnknownId));
+        spd.insert(policy(3, "0.0.0.0/0", "0.0.0.0/0", PolicyAction::Discard)).unwrap();
+        let revision = spd.revision();
+        let narrower = policy(1, "10.0.0.1", "10.1.0.0/24", PolicyAction::Bypass);
+        assert_eq!(spd.replace(narrower).unwrap().action, PolicyAction::Protect(ProtectSpec::tunnel(1)));
+        assert_ne!(spd.revision(), revision);
+        assert_eq!(spd.outbound(&out).unwrap().action, PolicyAction::Bypass, "in its old place");
+        assert_eq!(spd.outbound(&flow([10, 0, 0, 2], [10, 1, 0, 1])).unwrap().id, PolicyId(3));
+        let unknown = policy(9, "0.0.0.0/0", "0.0.0.0/0", PolicyAction::Bypass);
+        assert_eq!(spd.replace(unknown), Err(PolicyError::UnknownId));
     }
 
     #[test]

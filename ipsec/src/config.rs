@@ -35,6 +35,10 @@ pub struct StackConfig {
     pub pad: Option<PeerAuthorizationDatabase>,
     /// Bounds of fragments to ourselves.
     pub reassembly: ReassemblyLimits,
+    /// Whether a peer is told of packets of SAs that we do not have (INVALID_SPI, RFC 7296 §1.5): in its IKE SA, and
+    /// without one as [`EndpointConfig::tell_strangers`] says. Anybody who can forge an address can have a peer told, at
+    /// most once a second.
+    pub tell_unknown_spis: bool,
 }
 
 impl Default for StackConfig {
@@ -51,6 +55,7 @@ impl Default for StackConfig {
             icmp_sources: (None, None),
             pad: None,
             reassembly: ReassemblyLimits::default(),
+            tell_unknown_spis: false,
         }
     }
 }

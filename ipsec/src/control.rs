@@ -264,6 +264,7 @@ impl Stack {
                 return;
             }
             IkeEvent::ChildClosed { inbound, outbound, reason } => {
+                self.last_closed = Some(now);
                 let (sent, received) = self.close(inbound);
                 Event::ChildClosed { inbound, outbound, reason, sent, received }
             }
@@ -281,6 +282,13 @@ impl Stack {
                     self.fail(now, id, Some(ike), &DropReason::SetupFailed);
                 }
                 return;
+            }
+            IkeEvent::PeerLacksChild { outbound } => {
+                let mut children = self.sad.iter();
+                let of_it =
+                    children.find(|(_, child)| child.ike == Some(ike) && child.outbound_spi() == outbound);
+                let inbound = of_it.map(|(spi, _)| spi);
+                Event::PeerLacksChild { inbound, outbound }
             }
             IkeEvent::ChildMoved(update) => {
                 self.move_child(&update);

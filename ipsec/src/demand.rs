@@ -39,6 +39,8 @@ pub(crate) struct Protect {
     pub(crate) demand: Demand,
     /// Set-ups that failed in a row.
     pub(crate) failures: u32,
+    /// Whether the policy is the stack's own, made for this child.
+    pub(crate) own: bool,
 }
 
 /// How far a set-up on demand has come.
@@ -64,12 +66,25 @@ impl Protect {
             queue: PacketQueue::default(),
             demand: Demand::Idle,
             failures: 0,
+            own: false,
         }
     }
 
     /// A policy whose SAs are keyed by hand: nobody makes more of them.
     pub(crate) fn manual() -> Self {
         Self { connection: None, ..Self::new(ConnectionId(0), 0, String::new()) }
+    }
+
+    /// From now on it is a child of this connection that serves the policy. What was asked for goes on.
+    pub(crate) fn serve(&mut self, connection: ConnectionId, child: usize, name: String) {
+        if self.connection != Some(connection) {
+            self.demand = Demand::Idle;
+        }
+        // Another configuration may succeed where the last one failed.
+        if matches!(self.demand, Demand::Resting(_)) {
+            self.succeed();
+        }
+        (self.connection, self.child, self.name) = (Some(connection), child, name);
     }
 
     /// Puts an SA in front of its peer's others, or behind them for as long as it stands by.

@@ -179,6 +179,14 @@ pub enum Event {
         /// Why.
         error: Box<InstallError>,
     },
+    /// The peer says that it does not have the Child SA that our packets come on (INVALID_SPI, RFC 7296 §1.5). Nothing
+    /// has changed: it may be a packet that was late, or the SA may have to be made anew ([`crate::Stack::rekey_child`]).
+    PeerLacksChild {
+        /// SPI of packets to us, where we have the SA still.
+        inbound: Option<Spi>,
+        /// SPI of packets from us.
+        outbound: Spi,
+    },
     /// Packets of this Child SA travel another way from now on.
     ChildMoved(SaUpdate),
     /// Packets that waited for an SA were dropped: the set-up failed.

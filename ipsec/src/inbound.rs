@@ -18,6 +18,8 @@ use crate::{DropReason, Meta, Output, Received, Stack};
 
 /// How often at most the endpoint is told that packets come in on a Child SA, or that they come another way.
 const TELL: Duration = Duration::from_secs(1);
+/// How long packets may be late that were sealed with an SA that is gone.
+const LATE: Duration = Duration::from_secs(10);
 /// SAs around one packet at most.
 pub(crate) const MAX_NESTED: usize = 4;
 /// Whose fragments vouch for each other: packets in clear. No SPI has this value.
@@ -52,9 +54,15 @@ impl Stack {
             Transport::Ip => 0..buf.len(),
             _ => return self.refuse(DropReason::Unclassified),
         };
+        let start = esp.start;
         let received = match self.open(now, meta, buf, esp) {
             Ok(received) => received,
-            Err(reason) => self.refuse(reason),
+            Err(reason) => {
+                if reason == DropReason::UnknownSpi && self.config.tell_unknown_spis {
+                    self.tell_unknown(now, meta.path, buf.get(start..));
+                }
+                self.refuse(reason)
+            }
         };
         if self.stirred {
             self.pump(now);
@@ -166,7 +174,12 @@ impl Stack {
     fn open_whole(&mut self, now: Instant, spi: Spi, packet: &mut [u8]) -> Result<Range<usize>, DropReason> {
         let path = path_of(packet).ok_or(DropReason::Unclassified)?;
         let child = self.sad.lookup_packet_mut(spi, path.local.ip(), path.remote.ip());
-        let child = child.ok_or(DropReason::UnknownSpi)?;
+        let Some(child) = child else {
+            if self.config.tell_unknown_spis {
+                self.tell_unknown(now, path, Some(&spi.0.to_be_bytes()));
+            }
+            return Err(DropReason::UnknownSpi);
+        };
         let opened = child.open_packet(packet);
         let due = child.inbound_due(now, opened.as_ref().err().copied());
         let checked = opened.and_then(|taken| {
@@ -264,6 +277,16 @@ impl Stack {
                 Received::Ike
             }
             Err(discarded) => self.refuse(DropReason::Ike(discarded)),
+        }
+    }
+
+    /// The peer may be told that we have no such SA; `packet` begins with the SPI. Not while packets of an SA that is
+    /// just gone may be on their way.
+    #[cold]
+    fn tell_unknown(&mut self, now: Instant, path: Path, packet: Option<&[u8]>) {
+        let Some(spi) = packet.and_then(<[u8]>::first_chunk).copied().map(Spi::from_bytes) else { return };
+        if self.last_closed.is_none_or(|at| now - at >= LATE) {
+            self.stirred |= self.endpoint.unknown_child_spi(now, path, spi);
         }
     }
 

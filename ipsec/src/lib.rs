@@ -80,6 +80,7 @@ extern crate alloc;
 
 mod child;
 mod config;
+mod connections;
 mod control;
 mod demand;
 mod event;

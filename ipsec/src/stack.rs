@@ -11,8 +11,7 @@ use core::time::Duration;
 
 use ikev2_core::job::UnknownOp;
 use ikev2_core::{
-    Answer, ApiMisuse, ConnectionConfig, ConnectionId, Counters, Credentials, Endpoint, IkeHandle, IkeSaInfo,
-    Input, OpId, SpiSource,
+    Answer, ApiMisuse, ConnectionId, Counters, Endpoint, IkeHandle, IkeSaInfo, Input, OpId, SpiSource,
 };
 use ipsec_crypto::CryptoProvider;
 use ipsec_esp::OuterHeader;
@@ -26,7 +25,7 @@ use thiserror::Error;
 
 use crate::child::{Child, ChildInfo};
 use crate::control::{Chore, Ike};
-use crate::demand::{Demand, PeerNumber, Protect};
+use crate::demand::{PeerNumber, Protect};
 use crate::{DropReason, Output, StackConfig, Stats};
 
 /// Room in front of an IP packet that [`Stack::handle_ip`] never needs more than: IPv6 and UDP header, SPI, sequence
@@ -66,6 +65,8 @@ pub struct Stack {
     pub(crate) proofs: BTreeMap<ConnectionId, PeerAuthentication>,
     /// IKE SAs of peers that the PAD does not let in.
     pub(crate) unwanted: Vec<IkeHandle>,
+    /// When a Child SA was last taken out.
+    pub(crate) last_closed: Option<Instant>,
     /// Policies whose waiting packets can go, each with the IKE SA that made it so.
     pub(crate) served: Vec<(PolicyId, IkeHandle)>,
     /// Whether there is something new to ask of the endpoint.
@@ -80,7 +81,7 @@ pub struct Stack {
     pub(crate) fragments: FragmentFlows,
     /// Fragments to ourselves.
     pub(crate) reassembly: Reassembly,
-    next_policy: u32,
+    pub(crate) next_policy: u32,
     pub(crate) next_peer: PeerNumber,
 }
 
@@ -137,6 +138,7 @@ impl Stack {
             chores: Vec::new(),
             proofs: BTreeMap::new(),
             unwanted: Vec::new(),
+            last_closed: None,
             served: Vec::new(),
             stirred: false,
             outputs: VecDeque::new(),
@@ -152,80 +154,6 @@ impl Stack {
         };
         stack.pump(now);
         stack
-    }
-
-    /// Adds a connection. A child that names no policy gets one of its own behind all others: PROTECT between its
-    /// selectors. A child that names one serves that; whoever names it adds it ([`Stack::add_policy`]).
-    ///
-    /// # Errors
-    /// [`ConnectionRefused`], and nothing changes.
-    pub fn add_connection(
-        &mut self,
-        mut config: ConnectionConfig,
-    ) -> Result<ConnectionId, ConnectionRefused> {
-        let mut own = Vec::new();
-        for (index, child) in config.children.iter_mut().enumerate() {
-            if child.protocol() == SecurityProtocol::Ah && self.config.outer != OuterHeader::Ip {
-                return Err(ConnectionRefused::Unsupported);
-            }
-            let id = match child.policy {
-                Some(id) if self.protects.contains_key(&id) => {
-                    return Err(ConnectionRefused::PolicyTaken(id));
-                }
-                Some(id) => id,
-                None => {
-                    while self.spd.policy(PolicyId(self.next_policy)).is_some() {
-                        self.next_policy = self.next_policy.wrapping_add(1).max(FIRST_OWN_POLICY.0);
-                    }
-                    let id = PolicyId(self.next_policy);
-                    self.next_policy = self.next_policy.wrapping_add(1).max(FIRST_OWN_POLICY.0);
-                    id
-                }
-            };
-            let made_here = child.policy.replace(id).is_none();
-            let spec = (child.protocol(), child.mode);
-            own.push((
-                index,
-                id,
-                child.name.clone(),
-                child.local.clone(),
-                child.remote.clone(),
-                made_here,
-                spec,
-            ));
-        }
-        let local_address = config.local;
-        let proof = match &config.credentials {
-            Credentials::Psk(_) => PeerAuthentication::SharedKey,
-            #[allow(unreachable_patterns, reason = "whatever else there will be is not a shared key")]
-            _ => PeerAuthentication::Signature,
-        };
-        let connection = self.endpoint.add_connection(config)?;
-        self.proofs.insert(connection, proof);
-        self.addresses.extend(local_address);
-        for (index, id, name, local, remote, made_here, (protocol, mode)) in own {
-            self.protects.insert(id, Protect::new(connection, index, name.clone()));
-            if made_here {
-                let action = PolicyAction::Protect(ProtectSpec::new(protocol, mode, connection.0));
-                // The number was free a moment ago.
-                let _ = self.spd.insert(Policy::new(id, name, local, remote, action));
-            }
-        }
-        Ok(connection)
-    }
-
-    /// Takes a connection away with its IKE SAs. Its policies stay, and now drop what matches them: taking them away
-    /// too ([`Stack::remove_policy`]) may let packets through to policies behind them.
-    pub fn remove_connection(&mut self, now: Instant, connection: ConnectionId) -> Result<(), ApiMisuse> {
-        self.endpoint.remove_connection(now, connection)?;
-        self.pump(now);
-        for protect in self.protects.values_mut().filter(|protect| protect.connection == Some(connection)) {
-            protect.connection = None;
-            protect.demand = Demand::Idle;
-            let waiting = protect.queue.take().len() as u64;
-            self.stats.drop_many(&DropReason::NoConnection, waiting);
-        }
-        Ok(())
     }
 
     /// Adds a policy behind all others.
@@ -266,6 +194,20 @@ impl Stack {
         let PolicyAction::Protect(spec) = policy.action else { return };
         let own = self.sad.iter_mut().filter(|(_, child)| child.policy == Some(policy.id));
         own.for_each(|(_, child)| child.again = spec.again);
+    }
+
+    /// Puts a policy in the place of the one with its id, and gives that. SAs that are there stay as they are: what they
+    /// carry beyond the new policy is dropped on the way out, and on the way in by their own selectors alone.
+    ///
+    /// # Errors
+    /// [`PolicyRefused`], and nothing changes.
+    pub fn replace_policy(&mut self, policy: Policy) -> Result<Policy, PolicyRefused> {
+        self.processed_here(&policy)?;
+        if self.spd.policy(policy.id).is_none() {
+            return Err(PolicyError::UnknownId.into());
+        }
+        self.mark_again(&policy);
+        Ok(self.spd.replace(policy)?)
     }
 
     /// Takes a policy away. SAs that served it stay until their IKE SA or connection ends.
