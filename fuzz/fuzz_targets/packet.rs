@@ -1,7 +1,7 @@
 //! IP, ESP, AH and UDP encapsulation: nothing panics, and what is found lies inside the packet.
 #![no_main]
 
-use ipsec_wire::ip::UpperLayer;
+use ipsec_wire::ip::{IpsecPlace, Seek, UpperLayer};
 use ipsec_wire::{AhView, EspView, IpView, UdpEncap, UdpEncapRange, classify_udp_encap, locate_udp_encap};
 use libfuzzer_sys::fuzz_target;
 
@@ -16,6 +16,18 @@ fuzz_target!(|data: &[u8]| {
             assert_eq!(v4.header().len() + v4.payload().len(), v4.packet().len());
             let _ = v4.checksum_ok();
         }
+    }
+    for seek in [Seek::ForEsp, Seek::ForAh, Seek::Upper] {
+        let Ok(place) = IpsecPlace::find(data, seek) else { continue };
+        assert!(place.headers <= place.total && place.total <= data.len() && place.next_at < place.headers);
+        assert_eq!(data[place.next_at], place.next.0);
+        // Patched to what they say already, headers are as they were, but for IPv4's checksum.
+        let mut headers = data[..place.headers].to_vec();
+        assert!(place.patch(&mut headers, place.next, place.total).is_some());
+        if place.is_ipv4 {
+            headers[10..12].copy_from_slice(&data[10..12]);
+        }
+        assert_eq!(headers, data[..place.headers]);
     }
     if let Ok(view) = EspView::parse(data) {
         assert_eq!(EspView::header(view.spi, view.seq), data[..8]);

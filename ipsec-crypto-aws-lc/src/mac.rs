@@ -4,9 +4,8 @@ use alloc::boxed::Box;
 use core::fmt;
 
 use aws_lc_rs::hmac;
-use ipsec_crypto::{CryptoError, IntegrityAlgorithm, MacKey, PrfAlgorithm, PrfKey};
+use ipsec_crypto::{CryptoError, IntegrityAlgorithm, MacKey, PrfAlgorithm, PrfKey, check_equal};
 use ipsec_wire::ike::{IntegId, PrfId};
-use subtle::ConstantTimeEq;
 
 /// A truncated HMAC with one key length.
 pub(crate) struct Integrity {
@@ -173,7 +172,7 @@ impl MacKey for Keyed {
         }
         let tag = self.tag(parts);
         let expected = tag.as_ref().get(..icv.len()).ok_or(wrong)?;
-        if expected.ct_eq(icv).into() { Ok(()) } else { Err(CryptoError::Mismatch) }
+        check_equal(expected, icv)
     }
 }
 

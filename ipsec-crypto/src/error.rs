@@ -35,6 +35,9 @@ pub enum CryptoError {
     /// The generator handed in gives nothing that can be used, such as zeros without end.
     #[error("random generator gives no usable value")]
     Randomness,
+    /// What keeps a private key (an HSM, a TPM, another process) refused or did not answer.
+    #[error("private key cannot be used where it is kept")]
+    KeyUnavailable,
     /// The row cannot be used this way (an AEAD asked for a bare cipher, and the like).
     #[error("algorithm cannot be used in this way")]
     Unsupported,

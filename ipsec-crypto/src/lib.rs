@@ -29,6 +29,7 @@
 extern crate alloc;
 
 mod encr;
+mod equal;
 mod error;
 mod integ;
 mod ke;
@@ -42,6 +43,7 @@ mod status;
 mod suite;
 
 pub use encr::{AeadKey, CipherKey, EncryptionAlgorithm, IvRule, KeyLimits};
+pub use equal::check_equal;
 pub use error::{CryptoError, PeerPublicError};
 pub use integ::{IntegrityAlgorithm, MacKey};
 pub use ke::{ActiveKeyExchange, KeyExchangeMethod};

@@ -4,10 +4,9 @@ use alloc::boxed::Box;
 use core::fmt;
 
 use ipsec_wire::ike::PrfId;
-use subtle::ConstantTimeEq;
-use zeroize::Zeroize;
+use zeroize::Zeroizing;
 
-use crate::{CryptoError, Secret, Status};
+use crate::{CryptoError, Secret, Status, check_equal};
 
 /// The longest PRF output there is (HMAC-SHA2-512), in octets.
 pub const MAX_PRF_OUTPUT: usize = 64;
@@ -58,14 +57,12 @@ pub trait PrfKey: Send + Sync + fmt::Debug {
     /// # Errors
     /// [`CryptoError::Mismatch`], or [`CryptoError::BufferLength`] when `expected` is not one output long.
     fn verify(&self, parts: &[&[u8]], expected: &[u8]) -> Result<(), CryptoError> {
-        let mut block = [0u8; MAX_PRF_OUTPUT];
+        let mut block = Zeroizing::new([0u8; MAX_PRF_OUTPUT]);
         let Some(out) = block.get_mut(..expected.len()) else {
             return Err(CryptoError::BufferLength { actual: expected.len() });
         };
         self.compute(parts, out)?;
-        let same: bool = out.ct_eq(expected).into();
-        block.zeroize();
-        if same { Ok(()) } else { Err(CryptoError::Mismatch) }
+        check_equal(out, expected)
     }
 }
 
@@ -96,11 +93,12 @@ pub fn prf_plus(
     }
     let keyed = algorithm.prf_key(key)?;
     let mut out = Secret::zeroed(len);
-    let mut block = [0u8; MAX_PRF_OUTPUT];
+    let mut block = Zeroizing::new([0u8; MAX_PRF_OUTPUT]);
+    let mut previous = Zeroizing::new([0u8; MAX_PRF_OUTPUT]);
     let mut filled = 0;
     let mut counter = 1u8;
     while filled < len {
-        let previous = block;
+        previous.copy_from_slice(block.as_slice());
         let number = [counter];
         // T(n-1), the seed's parts, the counter: at most eight slices, no copy of the seed.
         let mut parts: [&[u8]; 8] = [&[]; 8];
@@ -117,6 +115,5 @@ pub fn prf_plus(
         filled += take;
         counter = counter.wrapping_add(1);
     }
-    block.zeroize();
     Ok(out)
 }

@@ -15,7 +15,7 @@ pub trait Signer: Send + Sync + fmt::Debug {
     /// Signs `message` (not a digest of it) with one of [`Signer::algorithms`].
     ///
     /// # Errors
-    /// [`CryptoError::Unsupported`] for another algorithm, or what the key's home runs into.
+    /// [`CryptoError::Unsupported`] for another algorithm, [`CryptoError::KeyUnavailable`] where the key's home fails.
     fn sign(&self, algorithm: &[u8], message: &[u8], rng: &mut dyn CryptoRng)
     -> Result<Vec<u8>, CryptoError>;
     /// AUTH methods with an algorithm of their own that it can sign for (RSA of RFC 7296, ECDSA of RFC 4754).
@@ -25,7 +25,7 @@ pub trait Signer: Send + Sync + fmt::Debug {
     /// Signs `message` as one of [`Signer::methods`] has it.
     ///
     /// # Errors
-    /// [`CryptoError::Unsupported`] for another method, or what the key's home runs into.
+    /// [`CryptoError::Unsupported`] for another method, [`CryptoError::KeyUnavailable`] where the key's home fails.
     fn sign_for_method(
         &self,
         method: AuthMethod,

@@ -4,6 +4,10 @@
 //! is wrong and at which octet; it never panics and never allocates. A view is `Copy` and its iterators do
 //! not fail. An unknown number is a value like any other.
 //!
+//! What allocates, allocates in proportion to its input: an owned builder of a message takes at most 64 octets
+//! of memory for each octet of the message, its text for people at most 64, and its octets at most 4, with what
+//! growing buffers leave behind counted and 1024 octets to begin with.
+//!
 //! ```
 //! use ipsec_wire::ike::{ExchangeType, Flags, MessageBuilder, MessageView, Notify, NotifyType, Payload};
 //! use ipsec_wire::{IkeSpi, Limits};

@@ -4,7 +4,9 @@ mod common;
 
 use bytes::BytesMut;
 use common::packets;
-use ipsec_wire::ip::{Ipv4Header, Ipv4Options, Ipv6Header, Ipv6Options, UpperLayer};
+use ipsec_wire::ip::{
+    IpsecPlace, Ipv4Header, Ipv4Options, Ipv6Header, Ipv6Options, Seek, UpperLayer, internet_checksum,
+};
 use ipsec_wire::tcp_encap::{STREAM_PREFIX, frame_esp, frame_ike, keepalive_frame};
 use ipsec_wire::{AggfragView, DataBlock, IpCompView, TcpDeframer, TcpMessage, WespView};
 use ipsec_wire::{AhView, EspView, IpProtocol, IpView, UdpEncap, UdpEncapRange};
@@ -33,6 +35,18 @@ fn look_at(bytes: &[u8]) {
             });
             assert_eq!(end, offset);
         }
+    }
+    for seek in [Seek::ForEsp, Seek::ForAh, Seek::Upper] {
+        let Ok(place) = IpsecPlace::find(bytes, seek) else { continue };
+        assert!(place.headers <= place.total && place.total <= bytes.len() && place.next_at < place.headers);
+        assert_eq!(bytes[place.next_at], place.next.0);
+        let mut headers = bytes[..place.headers].to_vec();
+        place.patch(&mut headers, place.next, place.total).expect("its own length");
+        if place.is_ipv4 {
+            assert_eq!(internet_checksum(&[&headers]), 0);
+            headers[10..12].copy_from_slice(&bytes[10..12]);
+        }
+        assert_eq!(headers, bytes[..place.headers]);
     }
     if let Ok(view) = EspView::parse(bytes) {
         assert_eq!([&EspView::header(view.spi, view.seq)[..], view.body].concat(), bytes);

@@ -8,16 +8,13 @@ use alloc::boxed::Box;
 use core::fmt;
 
 use cipher::consts::U16;
-use cipher::{
-    Array, BlockCipherEncrypt, BlockSizeUser, InnerIvInit, KeyInit, StreamCipher, StreamCipherCoreWrapper,
-};
+use cipher::{Array, BlockCipherEncrypt, BlockSizeUser, InnerIvInit, KeyInit, StreamCipherCore};
 use ctr::{CtrCore, flavors::Ctr32BE};
 use ghash::GHash;
 use ghash::universal_hash::UniversalHash;
-use subtle::ConstantTimeEq;
 use zeroize::Zeroize;
 
-use crate::{AeadKey, CryptoError};
+use crate::{AeadKey, CryptoError, check_equal};
 
 const NONCE_LEN: usize = 12;
 const BLOCK_LEN: usize = 16;
@@ -144,9 +141,7 @@ where
     fn apply_long(&self, nonce: &[u8; NONCE_LEN], data: &mut [u8]) -> Result<(), CryptoError> {
         let core = CtrCore::<&C, Ctr32BE>::inner_iv_init(&self.cipher, &counter(nonce, 2));
         let actual = data.len();
-        StreamCipherCoreWrapper::from_core(core)
-            .try_apply_keystream(data)
-            .map_err(|_| CryptoError::BufferLength { actual })
+        core.try_apply_keystream_partial(data.into()).map_err(|_| CryptoError::BufferLength { actual })
     }
 
     fn mask(&self, nonce: &[u8; NONCE_LEN]) -> Block {
@@ -165,7 +160,7 @@ fn counter(nonce: &[u8; NONCE_LEN], number: u32) -> Block {
 
 fn checked<const TAG: usize>(computed: &Block, tag: &[u8; TAG]) -> Result<(), CryptoError> {
     let expected = computed.get(..TAG).ok_or(CryptoError::Mismatch)?;
-    if expected.ct_eq(tag).into() { Ok(()) } else { Err(CryptoError::Mismatch) }
+    check_equal(expected, tag)
 }
 
 fn lengths<const TAG: usize>(nonce: &[u8], tag_len: usize) -> Result<&[u8; NONCE_LEN], CryptoError> {

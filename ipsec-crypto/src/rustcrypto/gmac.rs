@@ -9,10 +9,9 @@ use cipher::{Array, BlockCipherEncrypt, BlockSizeUser, KeyInit};
 use ghash::GHash;
 use ghash::universal_hash::UniversalHash;
 use ipsec_wire::ike::IntegId;
-use subtle::ConstantTimeEq;
 use zeroize::{Zeroize, Zeroizing};
 
-use crate::{AeadKey, CryptoError, IntegrityAlgorithm, MacKey};
+use crate::{AeadKey, CryptoError, IntegrityAlgorithm, MacKey, check_equal};
 
 const SALT_LEN: usize = 4;
 const IV_LEN: usize = 8;
@@ -117,7 +116,7 @@ impl<G: Authenticator> AeadKey for NullAuth<G> {
         if tag.len() != TAG_LEN {
             return Err(CryptoError::BufferLength { actual: tag.len() });
         }
-        if computed.ct_eq(tag).into() { Ok(()) } else { Err(CryptoError::Mismatch) }
+        check_equal(&computed, tag)
     }
 }
 
@@ -229,7 +228,7 @@ impl<G: Authenticator> MacKey for SaltedMac<G> {
         if tag.len() != TAG_LEN {
             return Err(wrong);
         }
-        if self.tag(iv, parts).ct_eq(tag).into() { Ok(()) } else { Err(CryptoError::Mismatch) }
+        check_equal(&self.tag(iv, parts), tag)
     }
 }
 

@@ -10,10 +10,9 @@ use hmac::Hmac;
 use ipsec_wire::ike::IntegId;
 use sha1::Sha1;
 use sha2::{Sha256, Sha384, Sha512};
-use subtle::ConstantTimeEq;
 
 use super::xcbc::Xcbc;
-use crate::{CryptoError, IntegrityAlgorithm, MacKey};
+use crate::{CryptoError, IntegrityAlgorithm, MacKey, check_equal};
 
 /// Takes the key in, for ICVs of a length.
 type KeyFn = fn(key: &[u8], icv_len: usize) -> Option<Box<dyn MacKey>>;
@@ -156,7 +155,7 @@ impl<M: Mac + Clone + Send + Sync> MacKey for Keyed<M> {
         }
         let full = super::prf::mac_of_parts(&self.mac, parts);
         let expected = full.as_bytes().get(..icv.len()).ok_or(wrong_length)?;
-        if expected.ct_eq(icv).into() { Ok(()) } else { Err(CryptoError::Mismatch) }
+        check_equal(expected, icv)
     }
 }
 

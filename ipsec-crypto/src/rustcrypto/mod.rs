@@ -2,16 +2,25 @@
 //!
 //! Every row is deterministic: the same key, input and generator give the same octets.
 //!
-//! With the feature `camellia` it has Camellia too, with `brainpool` the curves brainpoolP256r1 and brainpoolP384r1, with
-//! `curve448` curve448 and Ed448 (on pre-releases of their crates), with `ml-dsa` ML-DSA, with `rsa` RSA signatures, and
-//! with `legacy` what the RFCs retire.
+//! | feature | rows | standing |
+//! |---|---|---|
+//! | none | AES-GCM, AES-CCM, ChaCha20-Poly1305, also with implicit IVs, AES-CBC, AES-CTR, AES-GMAC, NULL; HMAC with SHA-1 and SHA-2, AES-XCBC, AES-CMAC; MODP-2048 to 8192, ECP-256, 384 and 521, curve25519, ML-KEM; ECDSA, Ed25519 | as [`crate::Status`] has it |
+//! | `rsa` | RSA with PKCS #1 v1.5 and PSS | the method is a MUST; on a release candidate of its crate |
+//! | `camellia` | Camellia in CBC, counter and CCM mode | MAY |
+//! | `brainpool` | key exchange over brainpoolP256r1 and brainpoolP384r1 | MAY |
+//! | `curve448` | curve448, Ed448 | MAY; on pre-releases of their crates |
+//! | `ml-dsa` | ML-DSA-44, 65 and 87 | a draft of IKE's (RFC 9881 has the identifiers) |
+//! | `legacy` | DES, Triple DES, HMAC-MD5, MODP-768 to 1536 and the groups of RFC 5114 | SHOULD NOT, MUST NOT |
 //!
 //! Absent are ECP-192 and ECP-224, whose crates are of an older generation, brainpoolP224r1 and brainpoolP512r1, which no
-//! crate has, and the algorithms of GOST.
+//! crate has, and the algorithms of GOST (Kuznyechik, Magma, Streebog and its curves: RFC 9227). So are those that RFC 9395
+//! and RFC 8221 bury (RC5, IDEA, CAST, Blowfish, DES with short IVs, DES-MAC, KPDK, Tiger) and HMAC with whole outputs as
+//! ICVs, which belongs to Fibre Channel (RFC 4595).
 //!
 //! # Build flags
 //! On x86 the crates behind the rows ask for the processor's features on every call, and such calls are not inlined. Where
-//! the processor is known, `RUSTFLAGS='-C target-feature=+aes,+ssse3,+pclmulqdq,+avx2'` saves most of that; figures are in
+//! the processor is known, `RUSTFLAGS='-C target-feature=+aes,+ssse3,+pclmulqdq,+avx2'` saves most of that. Where it is not,
+//! `RUSTFLAGS='--cfg poly1305_backend="soft"'` makes ChaCha20-Poly1305 three times as fast for small packets. Figures are in
 //! the README of the workspace's `benches`.
 
 use alloc::borrow::Cow;
@@ -24,9 +33,6 @@ use crate::{
 #[cfg(feature = "camellia")]
 mod camellia;
 mod cipher;
-mod curve25519;
-#[cfg(feature = "curve448")]
-mod curve448;
 mod ecp;
 mod encr;
 mod gcm;
@@ -36,6 +42,7 @@ mod integ;
 mod legacy;
 mod mlkem;
 mod modp;
+mod montgomery;
 mod prf;
 mod sign;
 mod xcbc;
@@ -97,7 +104,7 @@ static PRF: &[&dyn PrfAlgorithm] = &[
 ];
 
 static KE: &[&dyn KeyExchangeMethod] = &[
-    &curve25519::CURVE25519,
+    &montgomery::CURVE25519,
     &ecp::ECP_256,
     &ecp::ECP_384,
     &ecp::ECP_521,
@@ -110,7 +117,7 @@ static KE: &[&dyn KeyExchangeMethod] = &[
     &modp::MODP_6144,
     &modp::MODP_8192,
     #[cfg(feature = "curve448")]
-    &curve448::CURVE448,
+    &montgomery::CURVE448,
     #[cfg(feature = "brainpool")]
     &ecp::BRAINPOOL_P256R1,
     #[cfg(feature = "brainpool")]

@@ -1,7 +1,29 @@
 //! Messages to build: owned mirrors of the views, well-formed by default, ill-formed on purpose.
 //!
 //! For every accepted message `view.to_builder().emit() == raw`. What RFC 7296 fixes — lengths, counts, next
-//! payload fields, last-substructure octets — is computed; an `Option` field beside it overrides it.
+//! payload fields, last-substructure octets — is computed; an `Option` field beside it overrides it. What is
+//! not fixed is whatever the fields say: payloads may stand twice and in any order, reserved bits may be set,
+//! and the body of [`SkBody`] may end in any octets instead of its ICV.
+//!
+//! ```
+//! use ipsec_wire::ike::{ExchangeType, Flags, MessageBuilder, MessageView, Payload, PayloadType};
+//! use ipsec_wire::{IkeSpi, Limits, ParseErrorKind};
+//!
+//! let mut message =
+//!     MessageBuilder::new(IkeSpi([1; 8]), IkeSpi([0; 8]), ExchangeType::IKE_SA_INIT, Flags::INITIATOR, 0)
+//!         .with(Payload::Nonce(vec![7; 16]))
+//!         .with(Payload::Nonce(vec![7; 16]));
+//! assert!(MessageView::parse(&message.emit(), &Limits::DEFAULT).is_ok());
+//!
+//! // The first claims to be one octet longer, so that the second begins where none is.
+//! message.payloads[0].length = Some(21);
+//! assert!(MessageView::parse(&message.emit(), &Limits::DEFAULT).is_err());
+//! // The chain says that it is over before the message is.
+//! message.payloads[0].length = None;
+//! message.payloads[0].next_payload = Some(PayloadType::NONE);
+//! let error = MessageView::parse(&message.emit(), &Limits::DEFAULT).unwrap_err();
+//! assert_eq!((error.kind, error.offset), (ParseErrorKind::TrailingOctets, 48));
+//! ```
 
 use alloc::vec::Vec;
 

@@ -67,6 +67,9 @@ mod tests {
         let octets = [0x00, 0x01, 0xf2, 0x03, 0xf4, 0xf5, 0xf6, 0xf7];
         assert_eq!(internet_checksum(&[&octets]), !0xddf2);
         assert_eq!(internet_checksum(&[]), 0xffff);
+        // RFC 1071 §1: an odd octet at the end is the upper half of a word.
+        assert_eq!(internet_checksum(&[&octets, &[0x01]]), !0xdef2);
+        assert_eq!(internet_checksum(&[&octets[..3], &octets[3..], &[0x01]]), !0xdef2);
     }
 
     proptest! {

@@ -12,8 +12,11 @@ use super::{Counts, Verdict};
 
 pub(super) fn key_exchange(row: &dyn KeyExchangeMethod) -> Counts {
     let mut counts = Counts::default();
-    if row.id() == KeId::ML_KEM_768 {
-        drawn(row, "mlkem_768_encaps", &mut counts);
+    match row.id() {
+        KeId::ML_KEM_512 => drawn(row, "mlkem_512_encaps", &mut counts),
+        KeId::ML_KEM_768 => drawn(row, "mlkem_768_encaps", &mut counts),
+        KeId::ML_KEM_1024 => drawn(row, "mlkem_1024_encaps", &mut counts),
+        _ => {}
     }
     if row.resume(&Secret::zeroed(1)).err() == Some(CryptoError::Unsupported) {
         return counts;

@@ -33,7 +33,8 @@ pub(super) fn encryption(row: &dyn EncryptionAlgorithm) -> Counts {
         EncrId::AES_CCM_16 => combined(row, "aes_ccm", false, &mut counts),
         EncrId::CAMELLIA_CCM_16 => combined(row, "camellia_ccm", false, &mut counts),
         EncrId::CHACHA20_POLY1305 => combined(row, "chacha20_poly1305", true, &mut counts),
-        EncrId::AES_CBC => cbc(row, &mut counts),
+        EncrId::AES_CBC => cbc(row, "aes_cbc_pkcs5", &mut counts),
+        EncrId::CAMELLIA_CBC => cbc(row, "camellia_cbc_pkcs5", &mut counts),
         EncrId::NULL => null(row, &mut counts),
         _ => {}
     }
@@ -120,8 +121,8 @@ fn cipher(row: &dyn EncryptionAlgorithm, case: &Value, iv: &[u8], plain: Vec<u8>
 }
 
 /// The file pads by PKCS #5, which is added here; cases about bad padding say nothing of CBC itself.
-fn cbc(row: &dyn EncryptionAlgorithm, counts: &mut Counts) {
-    let file = wycheproof("aes_cbc_pkcs5");
+fn cbc(row: &dyn EncryptionAlgorithm, name: &str, counts: &mut Counts) {
+    let file = wycheproof(name);
     let before = counts.0.values().sum();
     for (_, case) in cases(&file) {
         if verdict(case) != Verdict::Valid || !row.key_lengths().contains(&octets(case, "key").len()) {

@@ -43,11 +43,14 @@ pub(super) fn verifier(row: &dyn SignatureVerifier) -> Counts {
         "ecdsa-521" => file(row, "ecdsa_secp521r1_sha512", Some(field), &mut counts),
         "ed25519" => file(row, "ed25519", None, &mut counts),
         "ed448" => file(row, "ed448", None, &mut counts),
+        "ml-dsa-44" => file(row, "mldsa_44_verify", None, &mut counts),
         "ml-dsa-65" => file(row, "mldsa_65_verify", None, &mut counts),
         "ml-dsa-87" => file(row, "mldsa_87_verify", None, &mut counts),
         "rsa-sha2-256" => file(row, "rsa_signature_2048_sha256", None, &mut counts),
+        "rsa-sha2-384" => file(row, "rsa_signature_2048_sha384", None, &mut counts),
         "rsa-sha2-512" => file(row, "rsa_signature_3072_sha512", None, &mut counts),
         "rsa-pss-sha2-256" => file(row, "rsa_pss_2048_sha256_mgf1_32", None, &mut counts),
+        "rsa-pss-sha2-384" => file(row, "rsa_pss_2048_sha384_mgf1_48", None, &mut counts),
         "rsa-pss-sha2-512" => file(row, "rsa_pss_4096_sha512_mgf1_64", None, &mut counts),
         _ => {}
     }
