@@ -273,8 +273,8 @@ impl Endpoint {
         let Some(sa) = self.sas.get_mut(&handle) else { return false };
         let IkeSa { common, state: State::Established(state), .. } = &mut **sa else { return false };
         let moved = state.follow(now, common, path);
-        if moved && self.is_ready.insert(handle) {
-            self.ready.push_back(handle);
+        if moved {
+            self.schedule(handle);
         }
         moved
     }

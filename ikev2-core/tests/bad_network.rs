@@ -249,6 +249,38 @@ fn a_responder_follows_an_initiator_whose_nat_was_restarted() {
     assert!(!pair.ladder.to_string().contains("not taken"), "{}", pair.ladder);
 }
 
+/// A request of ours was under way to where the peer is no longer: that says nothing of the peer.
+#[test]
+fn what_was_sent_to_an_old_address_does_not_count_against_a_peer() {
+    let mut setup = Setup::psk(2, IKE, ESP).with_hosts(|host| {
+        // A request that is not answered is given up after less than half a minute.
+        host.endpoint.retransmit.tries = 5;
+        host.endpoint.retransmit.jitter_percent = 0;
+        host.connection.liveness = None;
+        host.connection.nat_keepalive = None;
+    });
+    setup.right.connection.remote = None;
+    let mut pair = Pair::new(setup);
+    pair.network.put_nat(host(1), host(99));
+    pair.connect(Side::Left);
+    assert!(pair.run_until(Duration::from_secs(5), up), "{}", pair.ladder);
+    pair.network.rebind_nat(host(1), host(98));
+    let (now, ike) = (pair.clock.now(), pair.ike(Side::Right).unwrap());
+    pair.right.endpoint.check_liveness(now, ike).unwrap();
+    // All but the last repetition go where nobody is. Then the peer is heard of, and what goes there now is lost too.
+    pair.run_for(Duration::from_secs(14));
+    let (now, ike) = (pair.clock.now(), pair.ike(Side::Left).unwrap());
+    pair.left.endpoint.check_liveness(now, ike).unwrap();
+    pair.run_for(Duration::from_millis(20));
+    assert_eq!(path(&pair, Side::Right).remote.ip(), host(98), "{}", pair.ladder);
+    pair.network.set_default(Link::GOOD.with_loss(1000));
+    pair.run_for(Duration::from_secs(8));
+    pair.network.set_default(Link::GOOD);
+    pair.run_for(Duration::from_secs(60));
+    assert!(up(&pair), "{}", pair.ladder);
+    assert_eq!(pair.agree(), Ok(()));
+}
+
 #[test]
 fn a_forged_source_does_not_move_a_peer() {
     let mut setup = Setup::psk(3, IKE, ESP);

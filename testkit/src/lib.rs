@@ -7,6 +7,7 @@
 //! - [`capture::Capture`] writes what went over the wire as a pcapng, [`keylog::KeyLog`] the keys that Wireshark needs
 //!   to read it, [`ladder::Ladder`] draws who said what.
 //! - [`provider_suite`] runs every row of a cryptographic provider against the published vectors.
+//! - [`keyed`] attacks an endpoint with valid keys, as octets say.
 //! - [`insecure`] is a provider without any security, for fuzz targets that must get past integrity checks quickly.
 
 extern crate alloc;
@@ -16,6 +17,7 @@ pub mod clock;
 pub mod endure;
 pub mod explore;
 pub mod insecure;
+pub mod keyed;
 pub mod keylog;
 pub mod ladder;
 pub mod mesh;

@@ -130,6 +130,16 @@ impl Retransmission {
         self.granted
     }
 
+    /// The peer is to be found elsewhere: what was sent so far went where nobody is, and counts no more. The request is due
+    /// at once.
+    pub fn moved(&mut self, now: Instant) {
+        if self.policy.tries > 0 && self.due.is_some() {
+            self.interval = self.policy.first_interval();
+            self.due = Some(now);
+            self.sent_again = 0;
+        }
+    }
+
     /// The timer went off: either the request is to be sent again now, or it is over.
     ///
     /// A call that comes late by more than the interval means that this host slept, or its clock jumped: an answer may
@@ -228,6 +238,33 @@ mod tests {
         now = Instant::from_secs(86_400);
         assert_eq!(retransmission.next(now, &mut rng), RetransmitStep::Retry);
         assert_eq!(retransmission.sent_again(), 1);
+    }
+
+    #[test]
+    fn a_peer_that_has_moved_is_asked_at_once_and_as_often_as_at_first() {
+        let policy = RetransmitPolicy { tries: 2, jitter_percent: 0, ..RetransmitPolicy::default() };
+        let mut rng = ChaCha20Rng::seed_from_u64(1);
+        let mut retransmission = Retransmission::start(Instant::ZERO, &policy, &mut rng);
+        let mut now = Instant::ZERO;
+        for _ in 0..2 {
+            now = retransmission.due().unwrap();
+            assert_eq!(retransmission.next(now, &mut rng), RetransmitStep::Retry);
+        }
+        now += Duration::from_millis(1);
+        retransmission.moved(now);
+        for wait in [0, 1500] {
+            assert_eq!(retransmission.due(), Some(now + Duration::from_millis(wait)));
+            now = retransmission.due().unwrap();
+            assert_eq!(retransmission.next(now, &mut rng), RetransmitStep::Retry);
+        }
+        now = retransmission.due().unwrap();
+        assert_eq!(retransmission.next(now, &mut rng), RetransmitStep::GiveUp);
+        // What is over stays so, and a reliable transport sends nothing again.
+        retransmission.moved(now);
+        assert_eq!(retransmission.due(), None);
+        let mut reliable = Retransmission::start(Instant::ZERO, &RetransmitPolicy::RELIABLE, &mut rng);
+        reliable.moved(Instant::from_secs(1));
+        assert_eq!(reliable.due(), Some(Instant::from_secs(180)));
     }
 
     #[test]

@@ -63,9 +63,9 @@ impl<T> RequestWindow<T> {
         self.outstanding.remove(&id)
     }
 
-    /// Whether an answer with this id is waited for.
-    pub(crate) fn waits_for(&self, id: u32) -> bool {
-        self.outstanding.contains_key(&id)
+    /// The exchange of the request with this id, when an answer to it is waited for.
+    pub(crate) fn exchange(&self, id: u32) -> Option<ExchangeType> {
+        self.outstanding.get(&id).map(|sent| sent.exchange)
     }
 
     pub(crate) fn len(&self) -> usize {

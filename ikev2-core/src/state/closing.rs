@@ -80,7 +80,7 @@ impl Closing {
         if header.flags.is_initiator() == (self.channel.role == ipsec_sa::Role::Initiator) {
             return Step::discard(State::Closing(self), Discarded::Reflected);
         }
-        if response && !self.notice.waits_for(id) {
+        if response && self.notice.exchange(id) != Some(header.exchange_type) {
             return Step::discard(State::Closing(self), Discarded::Unexpected);
         }
         match self.channel.open(&message.header, message.data) {

@@ -544,10 +544,11 @@ impl Established {
             return Err(Discarded::Unexpected);
         }
         if header.flags.is_response() {
-            if !self.requests.waits_for(id) {
-                return Err(Discarded::OldMessageId(id));
-            }
-            return Ok(());
+            return match self.requests.exchange(id) {
+                None => Err(Discarded::OldMessageId(id)),
+                Some(exchange) if exchange != header.exchange_type => Err(Discarded::Unexpected),
+                Some(_) => Ok(()),
+            };
         }
         match self.responses.standing(id) {
             Standing::Old => Err(Discarded::OldMessageId(id)),
@@ -569,6 +570,10 @@ impl Established {
             return false;
         }
         common.path = path;
+        // Our requests went to the old address, where nobody may have been for a while: that says nothing of the peer.
+        for (_, sent) in self.requests.iter_mut() {
+            sent.retransmission.moved(now);
+        }
         for child in self.children.values() {
             common.event(Event::ChildMoved(SaUpdate {
                 inbound: child.inbound,

@@ -15,7 +15,9 @@
 //! ike-rekey-against-child-delete (3,179,768), liveness-against-child-rekey (2,400,647) and
 //! liveness-against-ike-rekey (4,042,010), reauthentication (463,619), reauthentication-offloaded (489,494) and
 //! reauthentication-against-child-rekey (5,483,059), kept-against-ike-delete (393,142); and in one piece,
-//! set-up-intermediate (49,018) and set-up-intermediate-offloaded (55,552), child-rekey (921,591) and reauthentication-against-ike-rekey (599,325). The others were not finished.
+//! set-up-intermediate (49,018) and set-up-intermediate-offloaded (55,552), rekey-against-ike-delete (24,489),
+//! child-rekey-against-ike-rekey (645,191), nat-rebinding-against-rekey (615,707), ike-rekey (1,086,947),
+//! child-rekey-pfs (1,380,239), child-rekey (921,591) and reauthentication-against-ike-rekey (599,325). The others were not finished.
 
 mod canon;
 mod dice;
