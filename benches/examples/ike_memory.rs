@@ -4,11 +4,8 @@
 
 #![allow(missing_docs)] // a program's private items
 
-use core::alloc::{GlobalAlloc, Layout};
 use core::hint::black_box;
-use core::sync::atomic::{AtomicUsize, Ordering};
 use core::time::Duration;
-use std::alloc::System;
 use std::time::Instant as Clock;
 
 use benches::ike::{Flood, Peers, endpoint};
@@ -16,30 +13,8 @@ use ikev2_core::{CookiePolicy, Input, Output};
 use ipsec_crypto::rustcrypto;
 use ipsec_sa::Instant;
 
-struct Counting;
-
-static LIVE: AtomicUsize = AtomicUsize::new(0);
-
-// SAFETY: every call goes to the system's allocator unchanged; counting touches an atomic number only.
-unsafe impl GlobalAlloc for Counting {
-    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        LIVE.fetch_add(layout.size(), Ordering::Relaxed);
-        // SAFETY: the caller keeps `alloc`'s contract.
-        unsafe { System.alloc(layout) }
-    }
-
-    unsafe fn dealloc(&self, place: *mut u8, layout: Layout) {
-        LIVE.fetch_sub(layout.size(), Ordering::Relaxed);
-        // SAFETY: the caller keeps `dealloc`'s contract.
-        unsafe { System.dealloc(place, layout) }
-    }
-}
-
-#[global_allocator]
-static ALLOCATOR: Counting = Counting;
-
 fn live() -> usize {
-    LIVE.load(Ordering::Relaxed)
+    tally::live().unsigned_abs()
 }
 
 /// IKE SAs, each with one child.

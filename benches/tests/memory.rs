@@ -2,10 +2,6 @@
 //!
 //! `cargo test -p benches --test memory -- --nocapture`
 
-use core::alloc::{GlobalAlloc, Layout};
-use core::cell::Cell;
-use std::alloc::System;
-
 use ipsec_crypto::{CryptoProvider, Secret};
 use ipsec_esp::{EspInbound, EspOutbound, OuterHeader};
 use ipsec_sa::{Direction, Encapsulation, Outer, Role, SaAlgorithms, SaKeys, SaParams};
@@ -14,36 +10,9 @@ use ipsec_wire::ike::{EncrId, IntegId};
 use rand_chacha::ChaCha20Rng;
 use rand_chacha::rand_core::SeedableRng;
 
-struct Counting;
-
-thread_local! {
-    static OCTETS: Cell<usize> = const { Cell::new(0) };
-}
-
-// SAFETY: every call goes to the system's allocator unchanged.
-unsafe impl GlobalAlloc for Counting {
-    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        let _ = OCTETS.try_with(|octets| octets.set(octets.get().wrapping_add(layout.size())));
-        // SAFETY: the caller's promises are passed on.
-        unsafe { System.alloc(layout) }
-    }
-
-    unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
-        let _ = OCTETS.try_with(|octets| octets.set(octets.get().wrapping_sub(layout.size())));
-        // SAFETY: the caller's promises are passed on.
-        unsafe { System.dealloc(pointer, layout) }
-    }
-}
-
-#[global_allocator]
-static ALLOCATOR: Counting = Counting;
-
 fn octets<T>(work: impl FnOnce() -> T) -> usize {
-    let before = OCTETS.get();
-    let made = Box::new(work());
-    let taken = OCTETS.get().wrapping_sub(before);
-    drop(made);
-    taken
+    let (_made, octets) = tally::kept(|| Box::new(work()));
+    octets.unsigned_abs()
 }
 
 /// Inbound and outbound, with a window of 1024 packets.

@@ -3,10 +3,7 @@
 
 #![allow(clippy::std_instead_of_alloc, clippy::cast_possible_wrap, reason = "a test")]
 
-use core::alloc::{GlobalAlloc, Layout};
-use core::cell::Cell;
 use core::net::{IpAddr, Ipv4Addr};
-use std::alloc::System;
 
 use ikev2_core::{
     ChildConfig, ConnectionConfig, CookiePolicy, Endpoint, EndpointConfig, Identity, Input, Output, Path,
@@ -16,39 +13,6 @@ use ipsec_crypto::{Secret, Suite, rustcrypto};
 use ipsec_sa::Instant;
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::SeedableRng;
-
-/// Counts what the thread that asks for it holds.
-struct Counting;
-
-thread_local! {
-    static LIVE: Cell<isize> = const { Cell::new(0) };
-}
-
-fn count(by: isize) {
-    let _ = LIVE.try_with(|live| live.set(live.get() + by));
-}
-
-// SAFETY: everything is handed on to the system's allocator unchanged.
-unsafe impl GlobalAlloc for Counting {
-    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        count(isize::try_from(layout.size()).unwrap_or(0));
-        // SAFETY: the caller's promises are passed on.
-        unsafe { System.alloc(layout) }
-    }
-
-    unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
-        count(-isize::try_from(layout.size()).unwrap_or(0));
-        // SAFETY: the caller's promises are passed on.
-        unsafe { System.dealloc(pointer, layout) }
-    }
-}
-
-#[global_allocator]
-static ALLOCATOR: Counting = Counting;
-
-fn live() -> isize {
-    LIVE.get()
-}
 
 const A: IpAddr = IpAddr::V4(Ipv4Addr::new(192, 0, 2, 1));
 const B: IpAddr = IpAddr::V4(Ipv4Addr::new(192, 0, 2, 2));
@@ -104,9 +68,9 @@ fn held(wire: &Wire) -> isize {
 
 /// Octets that `run` leaves behind in its endpoint.
 fn grown<T>(run: impl FnOnce() -> T) -> (isize, T) {
-    let before = live();
+    let before = tally::live();
     let result = run();
-    (live() - before, result)
+    (tally::live() - before, result)
 }
 
 #[test]

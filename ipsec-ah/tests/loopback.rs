@@ -1,9 +1,5 @@
 //! Sealed here and opened here, and all that is refused; no packet allocates.
 
-use core::alloc::{GlobalAlloc, Layout};
-use core::cell::Cell;
-use std::alloc::System;
-
 use ipsec_ah::{AhInbound, AhOutbound, HeaderError, OpenError, SaError, SealError};
 use ipsec_crypto::{CryptoProvider, Secret, rustcrypto};
 use ipsec_sa::{
@@ -13,30 +9,6 @@ use ipsec_sa::{
 use ipsec_wire::ike::{EncrId, IntegId, SnId};
 use ipsec_wire::{IpProtocol, IpView, Spi};
 use proptest::prelude::*;
-
-struct Counting;
-
-thread_local! {
-    /// Of this thread alone, so that tests beside this one do not count.
-    static ALLOCATIONS: Cell<u64> = const { Cell::new(0) };
-}
-
-// SAFETY: every call goes to the system's allocator unchanged.
-unsafe impl GlobalAlloc for Counting {
-    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        let _ = ALLOCATIONS.try_with(|count| count.set(count.get() + 1));
-        // SAFETY: the caller's promises are passed on.
-        unsafe { System.alloc(layout) }
-    }
-
-    unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
-        // SAFETY: the caller's promises are passed on.
-        unsafe { System.dealloc(pointer, layout) }
-    }
-}
-
-#[global_allocator]
-static ALLOCATOR: Counting = Counting;
 
 const MACS: [(IntegId, usize); 3] =
     [(IntegId::HMAC_SHA2_256_128, 32), (IntegId::HMAC_SHA2_384_192, 48), (IntegId::HMAC_SHA2_512_256, 64)];
@@ -354,17 +326,18 @@ fn no_packet_allocates() {
         let (mut outbound, mut inbound) = pair(mode, 2, |p| p);
         let mut buf = vec![0; 2000];
         let packet = ipv6(1280);
-        let before = ALLOCATIONS.get();
-        for _ in 0..5 {
-            buf[200..1480].copy_from_slice(&packet);
-            let sealed = outbound.seal_in_place(&mut buf, 200..1480).unwrap();
-            let sealed = &mut buf[sealed];
-            let opened = inbound.open_in_place(sealed).unwrap();
-            assert!(sealed[opened.packet] == packet);
-            assert!(outbound.seal_in_place(&mut buf, 3..4).is_err());
-            assert!(inbound.open_in_place(&mut buf).is_err());
-        }
-        assert_eq!(ALLOCATIONS.get() - before, 0);
+        let count = tally::calls(|| {
+            for _ in 0..5 {
+                buf[200..1480].copy_from_slice(&packet);
+                let sealed = outbound.seal_in_place(&mut buf, 200..1480).unwrap();
+                let sealed = &mut buf[sealed];
+                let opened = inbound.open_in_place(sealed).unwrap();
+                assert!(sealed[opened.packet] == packet);
+                assert!(outbound.seal_in_place(&mut buf, 3..4).is_err());
+                assert!(inbound.open_in_place(&mut buf).is_err());
+            }
+        });
+        assert_eq!(count, 0);
     }
 }
 

@@ -2,10 +2,7 @@
 
 mod common;
 
-use core::alloc::{GlobalAlloc, Layout};
-use core::cell::Cell;
 use core::time::Duration;
-use std::alloc::System;
 
 use common::*;
 use ipsec_esp::aggfrag::{AggfragConfig, AggfragInbound, AggfragOutbound, Congestion};
@@ -17,44 +14,6 @@ use ipsec_sa::tunnel::Ecn;
 use ipsec_sa::{Direction, Instant, IpCompCpis, Mode, SaParams, SequenceCounter};
 use ipsec_wire::IpProtocol;
 use ipsec_wire::ike::SnId;
-
-struct Counting;
-
-thread_local! {
-    /// Of this thread alone, so that tests beside this one do not count.
-    static ALLOCATIONS: Cell<u64> = const { Cell::new(0) };
-    static OCTETS: Cell<usize> = const { Cell::new(0) };
-}
-
-// SAFETY: every call goes to the system's allocator unchanged.
-unsafe impl GlobalAlloc for Counting {
-    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        let _ = ALLOCATIONS.try_with(|count| count.set(count.get() + 1));
-        let _ = OCTETS.try_with(|octets| octets.set(octets.get().wrapping_add(layout.size())));
-        // SAFETY: the caller's promises are passed on.
-        unsafe { System.alloc(layout) }
-    }
-
-    unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
-        let _ = OCTETS.try_with(|octets| octets.set(octets.get().wrapping_sub(layout.size())));
-        // SAFETY: the caller's promises are passed on.
-        unsafe { System.dealloc(pointer, layout) }
-    }
-}
-
-#[global_allocator]
-static ALLOCATOR: Counting = Counting;
-
-fn allocations(work: impl FnOnce()) -> u64 {
-    let before = ALLOCATIONS.get();
-    work();
-    ALLOCATIONS.get() - before
-}
-
-#[test]
-fn the_allocator_counts() {
-    assert_eq!(allocations(|| drop(core::hint::black_box(Box::new(7)))), 1);
-}
 
 #[test]
 fn sealing_and_opening_allocate_nothing() {
@@ -77,7 +36,7 @@ fn sealing_and_opening_allocate_nothing() {
                     };
                     let inner = ipv4(1400);
                     let mut buf = vec![0; 2048];
-                    let count = allocations(|| {
+                    let count = tally::calls(|| {
                         for _ in 0..6 {
                             buf[100..1500].copy_from_slice(&inner);
                             let sealed =
@@ -105,7 +64,7 @@ fn refusals_allocate_nothing() {
         let mut again = last.clone();
         let mut buf = vec![0; 70_000];
         let mut seen = [OpenError::Crypto; 4];
-        let count = allocations(|| {
+        let count = tally::calls(|| {
             inbound.open_in_place(&mut last[20..]).unwrap();
             seen = [
                 inbound.open_in_place(&mut again[20..]).unwrap_err(),
@@ -136,11 +95,7 @@ fn a_direction_takes_little_beside_its_key_schedule() {
     let provider = provider();
     let outbound_params = params(&SUITES[1], Direction::Outbound);
     let inbound_params = params(&SUITES[1], Direction::Inbound).with_replay_window(1024);
-    let heap = |work: &mut dyn FnMut()| {
-        let before = OCTETS.get();
-        work();
-        OCTETS.get() - before
-    };
+    let heap = |work: &mut dyn FnMut()| tally::kept(work).1.unsigned_abs();
     let (mut key, mut outbound, mut inbound) = (None, None, None);
     let key_heap = heap(&mut || key = provider.encr(SUITES[1].encr).unwrap().aead_key(&[7; 32]).ok());
     let outbound_heap = heap(&mut || {
@@ -168,7 +123,7 @@ fn a_batch_allocates_nothing() {
             SealJob::new(outbound.transform(), seq, buf, 64..128, IpProtocol::IPV4)
         })
         .collect();
-    assert_eq!(allocations(|| seal_batch(&mut jobs)), 0);
+    assert_eq!(tally::calls(|| seal_batch(&mut jobs)), 0);
     assert!(jobs.iter().all(|job| matches!(job.sealed(), Some(Ok(_)))));
 }
 
@@ -193,7 +148,7 @@ fn compressing_and_expanding_allocate_nothing_after_the_first_packet() {
         assert!(out[expanded.packet] == inner);
     };
     once();
-    assert_eq!(allocations(|| (0..10).for_each(|_| once())), 0);
+    assert_eq!(tally::calls(|| (0..10).for_each(|_| once())), 0);
 }
 
 #[test]
@@ -239,7 +194,7 @@ fn aggregation_allocates_nothing_once_it_is_warm() {
     for _ in 0..10 {
         round();
     }
-    assert_eq!(allocations(|| (0..50).for_each(|_| round())), 0);
+    assert_eq!(tally::calls(|| (0..50).for_each(|_| round())), 0);
     assert_eq!(delivered, 120);
 }
 
@@ -250,7 +205,7 @@ fn whole_packets_and_opened_batches_allocate_nothing() {
         let (mut outbound, mut inbound) = pair(|p| p.with_mode(mode), &SUITES[1], OuterHeader::Ip);
         let inner = ipv4(1400);
         let mut buf = vec![0; 2048];
-        let count = allocations(|| {
+        let count = tally::calls(|| {
             for _ in 0..6 {
                 buf[100..1500].copy_from_slice(&inner);
                 let sealed = outbound.seal_packet(&mut buf, 100..1500).unwrap();
@@ -266,6 +221,6 @@ fn whole_packets_and_opened_batches_allocate_nothing() {
     let mut inbound = EspInbound::new(&params(&SUITES[0], Direction::Inbound), &provider).unwrap();
     let mut jobs: Vec<_> = packets.iter_mut().map(|packet| OpenJob::new(0, packet)).collect();
     let mut sas = [&mut inbound];
-    assert_eq!(allocations(|| open_batch(&mut sas, &mut jobs)), 0);
+    assert_eq!(tally::calls(|| open_batch(&mut sas, &mut jobs)), 0);
     assert!(jobs.iter().all(|job| job.payload() == Some(&ipv4(64))));
 }

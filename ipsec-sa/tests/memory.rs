@@ -1,44 +1,14 @@
 //! What the SA database takes beside the SAs, counted by an allocator (`cargo test -p ipsec-sa --test memory -- --nocapture`).
 
-use core::alloc::{GlobalAlloc, Layout};
-use core::cell::Cell;
-use std::alloc::System;
-
 use ipsec_sa::{ReplayWindow, SaDatabase};
 use ipsec_wire::Spi;
 use rand_chacha::ChaCha8Rng;
 use rand_core::{Rng, SeedableRng};
 
-struct Counting;
-
-thread_local! {
-    /// Of this thread alone, so that tests beside this one do not count.
-    static OCTETS: Cell<usize> = const { Cell::new(0) };
-}
-
-// SAFETY: every call goes to the system's allocator unchanged.
-unsafe impl GlobalAlloc for Counting {
-    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        let _ = OCTETS.try_with(|octets| octets.set(octets.get().wrapping_add(layout.size())));
-        // SAFETY: the caller's promises are passed on.
-        unsafe { System.alloc(layout) }
-    }
-
-    unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
-        let _ = OCTETS.try_with(|octets| octets.set(octets.get().wrapping_sub(layout.size())));
-        // SAFETY: the caller's promises are passed on.
-        unsafe { System.dealloc(pointer, layout) }
-    }
-}
-
-#[global_allocator]
-static ALLOCATOR: Counting = Counting;
-
 /// Octets that are allocated after the work and were not before.
 fn octets<T>(work: impl FnOnce() -> T) -> (T, usize) {
-    let before = OCTETS.get();
-    let made = work();
-    (made, OCTETS.get().wrapping_sub(before))
+    let (made, octets) = tally::kept(work);
+    (made, octets.unsigned_abs())
 }
 
 const SAS: usize = 100_000;

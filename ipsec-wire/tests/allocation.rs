@@ -4,56 +4,11 @@
 
 mod common;
 
-use core::alloc::{GlobalAlloc, Layout};
-use core::cell::Cell;
-use std::alloc::System;
-
 use common::packets;
 use ipsec_wire::ike::{CfgValue, EapView, MessageView, PayloadKind};
 use ipsec_wire::ip::IpView;
 use ipsec_wire::isakmp::IsakmpView;
 use ipsec_wire::{AggfragView, AhView, EspView, IpCompView, Limits, UdpEncap, WespView, classify_udp_encap};
-
-struct Counting;
-
-thread_local! {
-    static CALLS: Cell<usize> = const { Cell::new(0) };
-    static OCTETS: Cell<usize> = const { Cell::new(0) };
-}
-
-fn count(octets: usize) {
-    // Thread locals are gone while a thread ends.
-    let _ = CALLS.try_with(|calls| calls.set(calls.get() + 1));
-    let _ = OCTETS.try_with(|total| total.set(total.get() + octets));
-}
-
-// SAFETY: every call is passed on unchanged to the system's allocator.
-unsafe impl GlobalAlloc for Counting {
-    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        count(layout.size());
-        // SAFETY: as the caller promised.
-        unsafe { System.alloc(layout) }
-    }
-    unsafe fn dealloc(&self, block: *mut u8, layout: Layout) {
-        // SAFETY: as the caller promised.
-        unsafe { System.dealloc(block, layout) }
-    }
-    unsafe fn realloc(&self, block: *mut u8, layout: Layout, size: usize) -> *mut u8 {
-        count(size);
-        // SAFETY: as the caller promised.
-        unsafe { System.realloc(block, layout, size) }
-    }
-}
-
-#[global_allocator]
-static ALLOCATOR: Counting = Counting;
-
-/// Calls of the allocator and octets asked for while the work is done.
-fn allocations(work: impl FnOnce()) -> (usize, usize) {
-    let before = (CALLS.get(), OCTETS.get());
-    work();
-    (CALLS.get() - before.0, OCTETS.get() - before.1)
-}
 
 fn read_message(raw: &[u8]) {
     let Ok(view) = MessageView::parse(raw, &Limits::DEFAULT) else { return };
@@ -103,14 +58,14 @@ fn captured() -> Vec<Vec<u8>> {
 
 #[test]
 fn the_allocator_is_counted() {
-    let (calls, octets) = allocations(|| drop(core::hint::black_box(vec![0u8; 1000])));
+    let (calls, octets) = tally::asked(|| drop(core::hint::black_box(vec![0u8; 1000])));
     assert!(calls == 1 && octets == 1000, "{calls} {octets}");
 }
 
 #[test]
 fn reading_allocates_nothing() {
     let captured = captured();
-    let used = allocations(|| {
+    let used = tally::asked(|| {
         for raw in &captured {
             read_message(raw);
             read_packet(raw);
@@ -176,7 +131,7 @@ fn worst() -> Vec<Vec<u8>> {
 fn what_allocates_does_so_in_proportion_to_its_input() {
     let mut seen = 0;
     let mut check = |what: &str, raw: &[u8], constant: usize, work: &dyn Fn()| {
-        let (_, octets) = allocations(work);
+        let (_, octets) = tally::asked(work);
         assert!(octets <= BASE + constant * raw.len(), "{what}: {octets} octets for {}", raw.len());
         seen += 1;
     };

@@ -1,11 +1,8 @@
 //! What a peer, or anybody, can make an endpoint keep: floods stay within what is configured. Each test prints its
 //! figures (`cargo test -p testkit --test floods -- --nocapture`).
 
-use core::alloc::{GlobalAlloc, Layout};
-use core::cell::Cell;
 use core::net::{IpAddr, SocketAddr};
 use core::time::Duration;
-use std::alloc::System;
 
 use ikev2_core::crypt::SkProtection;
 use ikev2_core::keys::{IkeSuite, SkKeys};
@@ -19,39 +16,6 @@ use ipsec_wire::ike::{EncrId, ExchangeType, Flags, KeId, MessageBuilder, Payload
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::{Rng, SeedableRng};
 use testkit::pair::{Host, Setup};
-
-/// Counts what the thread has allocated and not freed.
-struct Counting;
-
-thread_local! {
-    static LIVE: Cell<isize> = const { Cell::new(0) };
-}
-
-fn count(change: isize) {
-    let _ = LIVE.try_with(|live| live.set(live.get() + change));
-}
-
-// SAFETY: everything is handed on to the system's allocator unchanged.
-unsafe impl GlobalAlloc for Counting {
-    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        count(layout.size().cast_signed());
-        // SAFETY: the caller's promises are passed on.
-        unsafe { System.alloc(layout) }
-    }
-
-    unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
-        count(-layout.size().cast_signed());
-        // SAFETY: the caller's promises are passed on.
-        unsafe { System.dealloc(pointer, layout) }
-    }
-}
-
-#[global_allocator]
-static ALLOCATOR: Counting = Counting;
-
-fn live() -> isize {
-    LIVE.get()
-}
 
 fn address(side: usize) -> SocketAddr {
     SocketAddr::new(IpAddr::from([192, 0, 2, if side == 0 { 1 } else { 2 }]), 500)
@@ -124,7 +88,7 @@ fn spoofed_set_ups_take_no_more_than_the_half_open_ones_that_are_allowed() {
     initiator.connect(START, ConnectionId(0), Some(0), None).expect("it starts");
     let request = drain(&mut initiator).0.remove(0);
     let allowed = EndpointConfig::default().max_half_open;
-    let before = live();
+    let before = tally::live();
     let (mut answered, mut longest) = (0, 0);
     for number in 0..FLOOD {
         let mut data = request.clone();
@@ -135,7 +99,7 @@ fn spoofed_set_ups_take_no_more_than_the_half_open_ones_that_are_allowed() {
             (answered, longest) = (answered + 1, longest.max(sent.len()));
         }
     }
-    let kept = (live() - before).cast_unsigned();
+    let kept = (tally::live() - before).cast_unsigned();
     let each = kept / allowed;
     let messages = request.len() + longest;
     println!(
@@ -146,7 +110,7 @@ fn spoofed_set_ups_take_no_more_than_the_half_open_ones_that_are_allowed() {
     assert!(each - messages <= 1024, "{each}");
     let _ = victim.handle_input(Input::Timeout(START + Duration::from_secs(31)));
     let _ = drain(&mut victim);
-    assert!(live() - before < 64 * 1024, "{} octets stay", live() - before);
+    assert!(tally::live() - before < 64 * 1024, "{} octets stay", tally::live() - before);
 }
 
 #[test]
@@ -164,10 +128,10 @@ fn spoofed_set_ups_take_nothing_where_cookies_are_asked_for() {
         drain(victim).0.into_iter().map(|sent| sent.len()).max()
     };
     let _ = flood(&mut victim, 0);
-    let before = live();
+    let before = tally::live();
     let longest = (1..20_000).filter_map(|number| flood(&mut victim, number)).max();
     // What is printed is kept as well, by the test runner.
-    let kept = live() - before;
+    let kept = tally::live() - before;
     println!("cookies: {kept} octets kept, {longest:?} octets for {}", request.len());
     assert_eq!(kept, 0);
     assert!(longest.is_some_and(|longest| longest < request.len()), "{longest:?}");
@@ -230,7 +194,7 @@ fn authentic_fragments_that_never_end_take_no_more_than_they_may() {
     let [_, victim] = &mut ends;
     assert_eq!(victim.ike_sas().count(), 1);
     let mut dice = ChaCha8Rng::seed_from_u64(3);
-    let (before, mut most) = (live(), 0);
+    let (before, mut most) = (tally::live(), 0);
     for round in 0..20_000 {
         // Ids in and out of the window, totals that grow, one number always missing.
         let id = 2 + dice.next_u32() % 6;
@@ -240,7 +204,7 @@ fn authentic_fragments_that_never_end_take_no_more_than_they_may() {
         hand_in(victim, 1, address(0), &mut message);
         assert!(drain(victim).0.is_empty(), "nothing was whole");
         drop(message);
-        most = most.max(live() - before);
+        most = most.max(tally::live() - before);
     }
     println!("20000 authentic fragments: at most {most} octets kept");
     assert!(most > 1200 && most < 3 * 65_536, "{most}");
@@ -255,14 +219,14 @@ fn children_made_in_a_flood_take_no_more_than_as_many_as_are_allowed() {
     let ike = ends[0].ike_sas().next().expect("an IKE SA").handle;
     let allowed = 64;
     let mut figures = Vec::new();
-    let before = live();
+    let before = tally::live();
     for _ in 0..4 {
         for _ in 0..100 {
             let _ = ends[0].create_child(START, ike, 0, None);
             talk(&mut ends);
         }
         let children: usize = ends[1].ike_sas().map(|info| info.children.len()).sum();
-        figures.push((children, live() - before));
+        figures.push((children, tally::live() - before));
     }
     println!(
         "Child SAs of one peer and octets kept on both sides, after 100, 200, 300, 400 requests: {figures:?}"
