@@ -4,7 +4,9 @@
 mod common;
 
 use common::{Constant, random, rng};
-use ipsec_crypto::{CryptoError, CryptoProvider, IvRule, PeerPublicError, Secret, Status, rustcrypto};
+use ipsec_crypto::{
+    CryptoError, CryptoProvider, IvRule, KeyLimits, PeerPublicError, Secret, Status, rustcrypto,
+};
 use ipsec_wire::ike::{EncrId, KeId, PrfId};
 
 /// Only under the feature that brings such rows.
@@ -245,20 +247,94 @@ fn a_broken_generator_gives_no_weak_value_and_no_endless_loop() {
     }
 }
 
+/// 2^36 blocks of 128 bits, 2^20 of 64, and nothing of its own where no such bound comes into sight.
 #[test]
-fn p_256_refuses_what_is_no_point() {
-    let row = provider().ke(KeId::ECP_256).unwrap();
-    let active = row.start(&mut rng(1)).unwrap();
-    let good = row.start(&mut rng(2)).unwrap().public().to_vec();
-    assert!(active.complete(&good).is_ok());
-    let mut off_curve = good.clone();
-    off_curve[63] ^= 1;
-    let mut swapped = good[32..].to_vec();
-    swapped.extend_from_slice(&good[..32]);
-    for bad in [off_curve, swapped, vec![0; 64], vec![0xff; 64]] {
-        let refused = CryptoError::PeerPublic(PeerPublicError::NotOnCurve);
-        assert_eq!(active.complete(&bad), Err(refused));
-        assert_eq!(row.respond(&bad, &mut rng(1)).unwrap_err(), refused);
+fn keys_have_their_limits() {
+    assert_eq!(KeyLimits::BLOCK_128, KeyLimits { packets: u64::MAX, octets: 16 << 36 });
+    assert_eq!(KeyLimits::BLOCK_64, KeyLimits { packets: u64::MAX, octets: 8 << 20 });
+    assert_eq!(KeyLimits::NONE, KeyLimits { packets: u64::MAX, octets: u64::MAX });
+    for row in provider().encr.iter() {
+        let expected = match row.id() {
+            EncrId::DES | EncrId::TRIPLE_DES => KeyLimits::BLOCK_64,
+            EncrId::CHACHA20_POLY1305 | EncrId::CHACHA20_POLY1305_IIV | EncrId::NULL => KeyLimits::NONE,
+            _ => KeyLimits::BLOCK_128,
+        };
+        assert_eq!(row.limits(), expected, "{row:?}");
+    }
+}
+
+/// No bit of a private value is the same in all of them, but for those that the order of P-521 leaves no room for and those
+/// that curve448 fixes (RFC 7748 §5).
+#[test]
+fn private_values_of_curves_are_drawn_whole() {
+    // The values of MODP groups are octets of the generator, and making their public values takes long.
+    for row in provider().ke.iter().filter(|row| !row.name().starts_with("modp")) {
+        if row.name().starts_with("ml-kem") {
+            continue;
+        }
+        let private = |seed| row.start(&mut rng(seed)).unwrap().export().unwrap();
+        let mut ever = vec![0; private(0).len()];
+        let mut always = vec![0xff; ever.len()];
+        for seed in 0..64 {
+            for ((ever, always), octet) in ever.iter_mut().zip(&mut always).zip(private(seed).expose()) {
+                *ever |= octet;
+                *always &= octet;
+            }
+        }
+        let (mut whole, mut nothing) = (vec![0xff; ever.len()], vec![0; ever.len()]);
+        match row.id() {
+            KeId::ECP_521 => whole[0] = 1,
+            KeId::CURVE448 => (whole[0], nothing[55]) = (0xfc, 0x80),
+            _ => {}
+        }
+        assert_eq!((ever, always), (whole, nothing), "{row:?}");
+    }
+}
+
+/// The recipient tests of RFC 6989, RFC 8031 and FIPS 203 of every row, in both roles.
+#[test]
+fn key_exchanges_refuse_values_that_are_none() {
+    let with_last = |len: usize, last: u8| {
+        let mut octets = vec![0; len];
+        octets[len - 1] = last;
+        octets
+    };
+    for row in provider().ke.iter() {
+        let (to_initiator, to_responder) = (row.responder_len(), row.initiator_len());
+        let active = row.start(&mut rng(1)).unwrap();
+        let good = row.start(&mut rng(2)).unwrap().public().to_vec();
+        assert!(row.respond(&good, &mut rng(3)).is_ok());
+        let (bad, why) = match row.name() {
+            // RFC 8031 §3.2 by RFC 7748 §6: 0 and 1 are of small order, and the result is all zeros.
+            "curve25519" | "curve448" => {
+                let one = with_last(to_initiator, 1).into_iter().rev().collect();
+                (vec![vec![0; to_initiator], one], PeerPublicError::SmallOrder)
+            }
+            // FIPS 203 §7.2: coefficients at or above the modulus.
+            name if name.starts_with("ml-kem") => (vec![vec![0xff; to_responder]], PeerPublicError::Encoding),
+            // RFC 6989 §2.1.
+            name if name.starts_with("modp") => {
+                let bad = vec![vec![0; to_initiator], with_last(to_initiator, 1), vec![0xff; to_initiator]];
+                (bad, PeerPublicError::Range)
+            }
+            // RFC 6989 §2.3.
+            _ => {
+                let half = to_initiator / 2;
+                let mut off_curve = good.clone();
+                off_curve[to_initiator - 1] ^= 1;
+                let swapped = [&good[half..], &good[..half]].concat();
+                let bad = vec![off_curve, swapped, vec![0; to_initiator], vec![0xff; to_initiator]];
+                (bad, PeerPublicError::NotOnCurve)
+            }
+        };
+        for bad in bad {
+            let refused = CryptoError::PeerPublic(why);
+            assert_eq!(row.respond(&bad, &mut rng(1)).unwrap_err(), refused, "{row:?}");
+            // A ciphertext of the right length is never refused.
+            if why != PeerPublicError::Encoding {
+                assert_eq!(active.complete(&bad), Err(refused), "{row:?}");
+            }
+        }
     }
 }
 
