@@ -13,7 +13,8 @@ use hashbrown::HashMap;
 use ipsec_crypto::{Secret, rustcrypto};
 use ipsec_esp::{EspOutbound, OuterHeader, SealJob, seal_batch};
 use ipsec_sa::{
-    Direction, Encapsulation, Outer, ReplayWindow, Role, SaAlgorithms, SaDatabase, SaKeys, SaParams,
+    CacheLine, Direction, Encapsulation, Outer, ReplayWindow, Role, SaAlgorithms, SaDatabase, SaKeys,
+    SaParams,
 };
 use ipsec_wire::ike::EncrId;
 use ipsec_wire::{IpProtocol, Spi};
@@ -22,16 +23,16 @@ use rand_chacha::rand_core::{Rng, SeedableRng};
 use rustc_hash::FxBuildHasher;
 
 const SAS: usize = 1_000_000;
-/// Look-ups in a go, in an order that no prefetcher knows.
-const LOOKUPS: usize = 1 << 16;
+/// Look-ups in a go, in an order that no prefetcher knows: so many that the lines of the SAs stay in no cache.
+const LOOKUPS: usize = 1 << 20;
 
 /// As large as an inbound SA beside its keys and window.
 #[derive(Clone)]
-struct Sa([u64; 40]);
+struct Sa([u64; 38]);
 
 impl Sa {
     fn new(number: usize) -> Self {
-        Self([number as u64; 40])
+        Self([number as u64; 38])
     }
 
     #[inline]
@@ -44,9 +45,16 @@ fn rng() -> ChaCha20Rng {
     ChaCha20Rng::seed_from_u64(1)
 }
 
+/// An SA and its SPI, both at the start of a cache line.
+#[repr(C, align(64))]
+struct Aligned {
+    spi: u32,
+    sa: Sa,
+}
+
 /// One line of SAs as long as the database, and places in it.
 struct Indexed {
-    sas: Vec<(u32, Sa)>,
+    sas: Vec<Aligned>,
     places: Vec<u32>,
 }
 
@@ -58,7 +66,7 @@ impl Batch for Indexed {
     fn run(&mut self) {
         let mut sum = 0u64;
         for place in &self.places {
-            let (spi, sa) = &self.sas[*place as usize];
+            let Aligned { spi, sa } = &self.sas[*place as usize];
             sum = sum.wrapping_add(sa.touch()).wrapping_add(u64::from(*spi));
         }
         black_box(sum);
@@ -66,7 +74,7 @@ impl Batch for Indexed {
 }
 
 struct Database {
-    sad: SaDatabase<Sa>,
+    sad: SaDatabase<Sa, CacheLine>,
     spis: Vec<Spi>,
 }
 
@@ -111,14 +119,14 @@ impl Batch for Hashed {
 fn indexed() -> Indexed {
     let mut rng = rng();
     Indexed {
-        sas: (0..SAS).map(|number| (number as u32, Sa::new(number))).collect(),
+        sas: (0..SAS).map(|number| Aligned { spi: number as u32, sa: Sa::new(number) }).collect(),
         places: (0..LOOKUPS).map(|_| rng.next_u32() % SAS as u32).collect(),
     }
 }
 
 fn own() -> Database {
     let mut rng = rng();
-    let mut sad = SaDatabase::new(SAS);
+    let mut sad = SaDatabase::aligned(SAS);
     let all: Vec<Spi> = (0..SAS)
         .map(|number| {
             let spi = sad.reserve(&mut rng).expect("room");
@@ -140,7 +148,7 @@ fn arbitrary() -> Vec<Spi> {
 
 fn foreign() -> Database {
     let (mut rng, all) = (rng(), arbitrary());
-    let mut sad = SaDatabase::new(all.len());
+    let mut sad = SaDatabase::aligned(all.len());
     for (number, spi) in all.iter().enumerate() {
         assert!(sad.insert_foreign(*spi, Sa::new(number)).is_ok());
     }
@@ -155,14 +163,14 @@ fn hashed() -> Hashed {
     Hashed { sas: RwLock::new(sas), spis }
 }
 
-/// Enough SAs that neither they nor their key schedules stay in a cache.
-const SEALING_SAS: usize = 100_000;
+/// Enough SAs that neither they nor their key schedules stay in a cache; each of them seals one packet in a go.
+const SEALING_SAS: usize = 1 << 17;
 const GATHERED: usize = 32;
 const PAYLOAD: core::ops::Range<usize> = 64..128;
 
 /// Look-up and seal, one packet at a time or gathered.
 struct Sealing {
-    sad: SaDatabase<Box<EspOutbound>>,
+    sad: SaDatabase<EspOutbound, CacheLine>,
     spis: Vec<Spi>,
     buffers: Vec<[u8; 192]>,
     gather: bool,
@@ -171,8 +179,8 @@ struct Sealing {
 impl Sealing {
     fn new(gather: bool) -> Self {
         let (mut rng, provider) = (rng(), rustcrypto::provider());
-        let mut sad = SaDatabase::new(SEALING_SAS);
-        let all: Vec<Spi> = (0..SEALING_SAS)
+        let mut sad = SaDatabase::aligned(SEALING_SAS);
+        let mut spis: Vec<Spi> = (0..SEALING_SAS)
             .map(|_| {
                 let spi = sad.reserve(&mut rng).expect("room");
                 let algorithms = SaAlgorithms { encr: Some(EncrId::AES_GCM_16), key_bits: 256, integ: None };
@@ -185,11 +193,13 @@ impl Sealing {
                 let params =
                     SaParams::new(spi, Direction::Outbound, Role::Initiator, algorithms, keys, outer);
                 let sa = EspOutbound::new(&params, &provider, OuterHeader::None, &mut rng).expect("SA");
-                assert!(sad.insert(spi, Box::new(sa)).is_ok());
+                assert!(sad.insert(spi, sa).is_ok());
                 spi
             })
             .collect();
-        let spis = (0..LOOKUPS / 16).map(|_| all[rng.next_u32() as usize % all.len()]).collect();
+        for last in (1..spis.len()).rev() {
+            spis.swap(last, rng.next_u32() as usize % (last + 1));
+        }
         let mut buffer = [0; 192];
         buffer[64..72].copy_from_slice(&[0x45, 0, 0, 64, 0, 0, 0, 0]);
         Self { sad, spis, buffers: vec![buffer; GATHERED], gather }
@@ -211,7 +221,11 @@ impl Batch for Sealing {
                 }
                 continue;
             }
-            // Numbers first: this brings in the SAs, one wait beside the other.
+            // This brings in the SAs, one wait beside the other.
+            black_box(
+                spis.iter()
+                    .fold(0, |sum, spi| sum ^ self.sad.lookup(*spi).map_or(0, |sa| sa.transform().spi().0)),
+            );
             let mut numbers: [_; GATHERED] = [const { None }; GATHERED];
             for ((spi, buffer), number) in spis.iter().zip(&self.buffers).zip(&mut numbers) {
                 *number =

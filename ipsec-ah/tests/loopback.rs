@@ -155,11 +155,14 @@ fn every_mac_of_the_provider_refuses_bad_packets() {
                 let v4 = sealed[0] >> 4 == 4;
                 let mutable =
                     |at| if v4 { matches!(at, 1 | 6..=8 | 10 | 11) } else { matches!(at, 1..=3 | 7) };
-                for at in (0..sealed.len()).filter(|at| !mutable(*at)) {
-                    let mut forged = sealed.clone();
-                    // Of the first octet the version, of which the other half is class or length.
-                    forged[at] ^= 0x10;
-                    refuse(forged);
+                let fixed = (0..sealed.len()).filter(|at| !mutable(*at));
+                for (at, bit) in fixed.flat_map(|at| (0..8).map(move |bit| (at, bit))) {
+                    // The other half of IPv6's first octet is traffic class.
+                    if v4 || at > 0 || bit >= 4 {
+                        let mut forged = sealed.clone();
+                        forged[at] ^= 1 << bit;
+                        refuse(forged);
+                    }
                 }
                 for len in 0..sealed.len() {
                     refuse(sealed[..len].to_vec());

@@ -121,6 +121,9 @@ pub trait AeadKey: Send + Sync + fmt::Debug {
     /// # Errors
     /// [`CryptoError::Mismatch`], or a nonce or tag of the wrong length.
     fn open(&self, nonce: &[u8], aad: &[u8], data: &mut [u8], tag: &[u8]) -> Result<(), CryptoError>;
+    /// Reads what sealing and opening will read of the key, so that whoever is about to use many keys waits for their memory
+    /// once. Keys that cannot do it in less time than it saves do nothing.
+    fn warm(&self) {}
 }
 
 /// A keyed plain cipher; its nonce is salt and IV together. `Debug` shows no octet of the key.

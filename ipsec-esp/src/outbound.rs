@@ -13,6 +13,7 @@ use rand_core::CryptoRng;
 use crate::cipher::lifetimes;
 use crate::flow_label::FlowLabel;
 use crate::packet::BeetAddresses;
+use crate::template::Fields;
 use crate::transform::{EspTransform, Room};
 use crate::{OuterHeader, SaError, SealError};
 
@@ -88,8 +89,8 @@ impl EspOutbound {
         payload: Range<usize>,
         next: IpProtocol,
     ) -> Result<Range<usize>, SealError> {
-        let seq = self.admit(buf, &payload, next)?;
-        self.transform.seal_admitted(&seq, None, None, buf, payload, next)
+        let (seq, fields) = self.admit_with_fields(buf, &payload, next)?;
+        self.transform.seal_admitted(&seq, None, Some(fields), buf, payload, next)
     }
 
     /// Seals the payload with zeros behind it up to `len` octets, which hide its length (TFC padding, RFC 4303 §2.7).
@@ -182,19 +183,38 @@ impl EspOutbound {
         payload: &Range<usize>,
         next: IpProtocol,
     ) -> Result<ReservedSeq, SealError> {
+        self.admit_with_fields(buf, payload, next).map(|(seq, _)| seq)
+    }
+
+    /// With what the outer header takes from the payload, which is asked once.
+    #[inline]
+    fn admit_with_fields(
+        &mut self,
+        buf: &[u8],
+        payload: &Range<usize>,
+        next: IpProtocol,
+    ) -> Result<(ReservedSeq, Fields), SealError> {
         let admitted = self.transform.check(buf.len(), payload).and_then(|()| {
             let inner = buf.get(payload.clone()).ok_or(SealError::Range)?;
-            self.transform.check_inner(next, inner)?;
+            let fields = self.transform.fields(next, inner)?;
             self.meter.check(inner.len() as u64).map_err(|_| SealError::Lifetime)?;
-            self.counter.reserve().map_err(|_| SealError::Exhausted)
+            let seq = self.counter.reserve().map_err(|_| SealError::Exhausted)?;
+            Ok((seq, fields))
         });
-        match admitted {
+        match &admitted {
             Ok(_) => self.meter.count(payload.len() as u64),
-            Err(SealError::Lifetime) => self.stats.expired += 1,
-            Err(SealError::Exhausted) => self.stats.exhausted += 1,
-            Err(_) => self.stats.refused += 1,
+            Err(error) => self.count(*error),
         }
         admitted
+    }
+
+    #[cold]
+    fn count(&mut self, error: SealError) {
+        match error {
+            SealError::Lifetime => self.stats.expired += 1,
+            SealError::Exhausted => self.stats.exhausted += 1,
+            _ => self.stats.refused += 1,
+        }
     }
 
     /// The half that does not change from packet to packet.

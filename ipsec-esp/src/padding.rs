@@ -26,8 +26,13 @@ pub(crate) const fn padding_len(payload: usize, align: usize) -> usize {
 #[inline]
 pub(crate) fn write(trailer: &mut [u8], next: IpProtocol) -> Option<()> {
     let (padding, [len, next_header]) = trailer.split_last_chunk_mut::<TRAILER_LEN>()?;
-    for (octet, value) in padding.iter_mut().zip(&PADDING) {
-        *octet = *value;
+    // All but CBC have three octets at most, for which a call would cost more than they do.
+    match &mut *padding {
+        [] => {}
+        [a] => *a = 1,
+        [a, b] => [*a, *b] = [1, 2],
+        [a, b, c] => [*a, *b, *c] = [1, 2, 3],
+        longer => longer.iter_mut().zip(&PADDING).for_each(|(octet, value)| *octet = *value),
     }
     *len = u8::try_from(padding.len()).ok()?;
     *next_header = next.0;

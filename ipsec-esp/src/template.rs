@@ -171,11 +171,15 @@ impl Template {
     }
 
     /// The fields to be taken from the inner packet, which must be read before it is encrypted.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn fields(&self, next: IpProtocol, inner: &[u8]) -> Result<Fields, SealError> {
-        if self.ip == Ip::None {
-            return Ok(Fields::default());
+        match self.ip {
+            Ip::None => Ok(Fields::default()),
+            _ => self.fields_of(next, inner),
         }
+    }
+
+    fn fields_of(&self, next: IpProtocol, inner: &[u8]) -> Result<Fields, SealError> {
         let outer = OuterFields::new(&self.policy, next, inner).ok_or(SealError::Inner)?;
         let flow_label = match self.flow_label {
             FlowLabel::Zero => 0,
@@ -206,11 +210,15 @@ impl Template {
     }
 
     /// Writes the header over all of `out`; `esp` is the finished packet behind it.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn write(&self, out: &mut [u8], esp: &[u8], fields: Fields, id: u16) -> Option<()> {
-        if self.len == 0 {
-            return Some(());
+        match self.len {
+            0 => Some(()),
+            _ => self.write_all(out, esp, fields, id),
         }
+    }
+
+    fn write_all(&self, out: &mut [u8], esp: &[u8], fields: Fields, id: u16) -> Option<()> {
         out.copy_from_slice(self.octets.get(..out.len())?);
         let total = (out.len() + esp.len()) as u16;
         let Fields { outer: fields, flow_label } = fields;

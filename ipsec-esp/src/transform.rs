@@ -105,6 +105,13 @@ impl EspTransform {
         self.mode
     }
 
+    /// Brings in what the next packet will need of the SA.
+    #[inline]
+    pub(crate) fn warm(&self) {
+        core::hint::black_box(self.spi);
+        self.cipher.warm();
+    }
+
     /// Whether the sealing half makes whole IP packets.
     pub(crate) fn writes_header(&self) -> bool {
         self.template.writes_ip()
@@ -181,12 +188,6 @@ impl EspTransform {
             return Err(SealError::TooLong);
         }
         Ok(())
-    }
-
-    /// Whether an outer header can be made for `inner`.
-    #[inline]
-    pub(crate) fn check_inner(&self, next: IpProtocol, inner: &[u8]) -> Result<(), SealError> {
-        self.fields(next, inner).map(|_| ())
     }
 
     /// Seals the payload in place under a sequence number, which is spent whatever comes of it, and returns where

@@ -8,10 +8,11 @@ use common::*;
 use ipsec_esp::aggfrag::{AggfragConfig, AggfragInbound, AggfragOutbound, Congestion};
 use ipsec_esp::ipcomp::{Deflate, Inflate};
 use ipsec_esp::{
-    EspInbound, EspOutbound, OpenError, OpenJob, OuterHeader, SealError, SealJob, open_batch, seal_batch,
+    EspInbound, EspOutbound, OpenError, OpenJob, OuterHeader, ResyncPolicy, SealError, SealJob, open_batch,
+    seal_batch,
 };
 use ipsec_sa::tunnel::Ecn;
-use ipsec_sa::{Direction, Instant, IpCompCpis, Mode, SaParams, SequenceCounter};
+use ipsec_sa::{Direction, Encapsulation, Instant, IpCompCpis, Mode, SaParams, SequenceCounter};
 use ipsec_wire::IpProtocol;
 use ipsec_wire::ike::SnId;
 
@@ -51,6 +52,61 @@ fn sealing_and_opening_allocate_nothing() {
             }
         }
     }
+}
+
+#[test]
+fn packets_for_streams_and_of_beet_and_lost_peers_allocate_nothing() {
+    let tcp = |mut p: SaParams| {
+        p.outer.encapsulation = Encapsulation::Tcp { connection: 1 };
+        p
+    };
+    let beet = |p: SaParams| {
+        let inner = |text: &str| vec![text.parse().unwrap()];
+        let (local, remote) = match p.direction {
+            Direction::Outbound => (inner("10.0.0.1"), inner("10.0.0.2")),
+            Direction::Inbound => (inner("10.0.0.2"), inner("10.0.0.1")),
+        };
+        let mut p = p.with_mode(Mode::Beet).with_selectors(local, remote);
+        if p.direction == Direction::Inbound {
+            core::mem::swap(&mut p.outer.local, &mut p.outer.remote);
+        }
+        p
+    };
+    let inner = ipv4(1400);
+    let mut buf = vec![0; 2048];
+    let (mut outbound, mut inbound) = pair(tcp, &SUITES[1], OuterHeader::TcpLength);
+    let count = tally::calls(|| {
+        for _ in 0..6 {
+            buf[100..1500].copy_from_slice(&inner);
+            let sealed = outbound.seal_in_place(&mut buf, 100..1500, IpProtocol::IPV4).unwrap();
+            assert!(inbound.open_in_place(&mut buf[sealed][2..]).is_ok());
+            let padded = outbound.seal_dummy(&mut buf, 100..1500).unwrap();
+            assert!(inbound.open_in_place(&mut buf[padded][2..]).unwrap().is_dummy());
+        }
+    });
+    assert_eq!(count, 0);
+    let (mut outbound, mut inbound) = pair(beet, &SUITES[1], OuterHeader::Ip);
+    let count = tally::calls(|| {
+        for _ in 0..6 {
+            buf[100..1500].copy_from_slice(&inner);
+            let sealed = outbound.seal_packet(&mut buf, 100..1500).unwrap();
+            assert!(inbound.open_packet(&mut buf[sealed]).is_ok());
+        }
+    });
+    assert_eq!(count, 0);
+    let (_, inbound) = pair(esn(9), &SUITES[1], OuterHeader::None);
+    let (mut outbound, _) = pair(esn(3 << 32), &SUITES[1], OuterHeader::None);
+    let mut inbound = inbound.with_resync(ResyncPolicy { after_failures: 8, subspaces: 4 });
+    let packets: Vec<_> = (0..100).map(|_| seal(&mut outbound, &ipv4(60), IpProtocol::IPV4)).collect();
+    let (mut opened, mut copy) = (0, packets[0].clone());
+    let count = tally::calls(|| {
+        for packet in &packets {
+            copy.copy_from_slice(packet);
+            opened += u32::from(inbound.open_in_place(&mut copy).is_ok());
+        }
+    });
+    assert_eq!(count, 0);
+    assert!(opened > 50);
 }
 
 #[test]

@@ -229,9 +229,9 @@ fn bad_packets_of_every_family_are_refused_and_move_nothing() {
                 let counted = stats.icv_failed + stats.truncated + stats.replayed + stats.out_of_window;
                 assert_eq!(counted, refused, "{suite:?} {what}");
             };
-            for at in 0..packet.len() {
+            for (at, bit) in (0..packet.len()).flat_map(|at| (0..8).map(move |bit| (at, bit))) {
                 let mut forged = packet.clone();
-                forged[at] ^= 0x10;
+                forged[at] ^= 1 << bit;
                 let number = [OpenError::Icv, OpenError::OutOfWindow, OpenError::Replay];
                 let allowed = if (4..8).contains(&at) { &number[..] } else { &number[..1] };
                 refuse(forged, allowed, "flipped");

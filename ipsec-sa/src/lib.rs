@@ -42,7 +42,7 @@ pub use params::{
 };
 pub use reassembly::{Reassembled, Reassembly, ReassemblyError, ReassemblyLimits};
 pub use replay::{ReplayError, ReplayWindow};
-pub use sad::{InsertError, MulticastKey, Rejected, SaDatabase};
+pub use sad::{CacheLine, InsertError, MulticastKey, Rejected, SaDatabase};
 pub use selector::{SelectorError, TrafficSelector, covers, narrow};
 pub use seq::{ReservedSeq, SequenceCounter, SequenceExhausted};
 #[cfg(all(feature = "shared", target_has_atomic = "64"))]

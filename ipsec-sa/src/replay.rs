@@ -244,6 +244,24 @@ mod tests {
     }
 
     #[test]
+    fn inference_is_exact_at_the_edges_of_a_subspace() {
+        for size in [64u64, 1024] {
+            for low in
+                [0, 1, size - 2, size - 1, size, size + 1, u64::from(u32::MAX) - 1, u64::from(u32::MAX)]
+            {
+                let top = 5 << 32 | low;
+                let window = ReplayWindow::new(size as u32).with_floor(top);
+                // All of the window, what follows, and the last number that is not taken for one of the window.
+                let furthest = top + (1 << 32) - size;
+                for seq in (top - size + 1..top + 200).chain(furthest - 3..=furthest) {
+                    assert_eq!(window.infer(seq as u32), seq, "{size} {top:x}");
+                }
+                assert_eq!(window.infer((furthest + 1) as u32), top - size + 1);
+            }
+        }
+    }
+
+    #[test]
     fn an_unchecked_window_takes_everything() {
         let mut window = ReplayWindow::new(0);
         for seq in [5, 5, 0, 1] {

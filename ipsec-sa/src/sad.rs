@@ -3,6 +3,9 @@
 //! An SPI of our own choice is a random generation over the index of a slot, so that a look-up is one load, and an
 //! SPI that was guessed or belongs to a removed SA misses. SPIs that somebody else chose (manual keys) stand in a table
 //! beside the slab, and multicast SAs, whose destination or source counts too (RFC 4301 §4.1), in an ordered map.
+//!
+//! The check stands in front of the SA: in a database made by [`SaDatabase::aligned`] both begin one cache line, so that
+//! a look-up waits for memory once.
 
 use alloc::collections::{BTreeMap, VecDeque};
 use alloc::vec::Vec;
@@ -19,13 +22,16 @@ use crate::foreign::Foreign;
 ///
 /// Memory: eight octets and an `Option<S>` for each SA that was ever there at once, at most `capacity` and the quarantine,
 /// and a thirty-second of that ahead: for SAs in boxes less than 17 octets each, the pointer included. Four octets of
-/// queue for each slot that is not in use, as many again while the queue has just grown.
+/// queue for each slot that is not in use, as many again while the queue has just grown. SPIs of others take at
+/// most 16 octets of table and an `Option<S>` with its SPI. Where slots are aligned, each is filled up to whole lines.
+///
+/// `A` is what slots are aligned like: nothing, or a [`CacheLine`].
 #[derive(Clone)]
-pub struct SaDatabase<S> {
-    slots: Vec<Slot<S>>,
+pub struct SaDatabase<S, A = ()> {
+    slots: Vec<Slot<S, A>>,
     /// Indices of slots that are not in use, in the order in which they became free.
     free: VecDeque<u32>,
-    foreign: Foreign<S>,
+    foreign: Foreign<S, A>,
     multicast: BTreeMap<MulticastKey, S>,
     /// Reserved and live slots.
     used: usize,
@@ -34,8 +40,16 @@ pub struct SaDatabase<S> {
     index_mask: u32,
 }
 
+/// Aligns the slots of a database to cache lines of 64 octets.
+#[derive(Clone, Copy, Debug)]
+#[repr(align(64))]
+pub struct CacheLine;
+
+/// In this order: what is checked stands beside the first fields of the SA.
 #[derive(Clone)]
-struct Slot<S> {
+#[repr(C)]
+struct Slot<S, A> {
+    aligned: [A; 0],
     /// The SPI of the reservation or the SA; of a free slot the last one that it had.
     spi: u32,
     reserved: bool,
@@ -43,7 +57,11 @@ struct Slot<S> {
     sa: Option<S>,
 }
 
-impl<S> Slot<S> {
+impl<S, A> Slot<S, A> {
+    const fn new(spi: u32, reserved: bool) -> Self {
+        Self { aligned: [], spi, reserved, sa: None }
+    }
+
     const fn is_free(&self) -> bool {
         !self.reserved && self.sa.is_none()
     }
@@ -86,17 +104,35 @@ pub struct Rejected<S> {
     pub sa: S,
 }
 
+const QUARANTINE: usize = 64;
+const MAX_CAPACITY: usize = (1 << 24) - QUARANTINE;
+
 impl<S> SaDatabase<S> {
     /// The largest capacity: it leaves eight bits of generation.
-    pub const MAX_CAPACITY: usize = (1 << 24) - Self::QUARANTINE;
+    pub const MAX_CAPACITY: usize = MAX_CAPACITY;
     /// A slot is not used again before this many others that were freed before or with it.
-    pub const QUARANTINE: usize = 64;
+    pub const QUARANTINE: usize = QUARANTINE;
 
     /// An empty database for at most `capacity` SAs and reservations ([`SaDatabase::MAX_CAPACITY`] at most).
     #[must_use]
     pub fn new(capacity: usize) -> Self {
-        let capacity = capacity.min(Self::MAX_CAPACITY);
-        let index_mask = ((capacity + Self::QUARANTINE).next_power_of_two() - 1) as u32;
+        Self::empty(capacity)
+    }
+}
+
+impl<S> SaDatabase<S, CacheLine> {
+    /// An empty database whose SAs stand in cache lines of their own, the check of the SPI in front of each. What is read of
+    /// every packet belongs at the start of `S`.
+    #[must_use]
+    pub fn aligned(capacity: usize) -> Self {
+        Self::empty(capacity)
+    }
+}
+
+impl<S, A> SaDatabase<S, A> {
+    fn empty(capacity: usize) -> Self {
+        let capacity = capacity.min(MAX_CAPACITY);
+        let index_mask = ((capacity + QUARANTINE).next_power_of_two() - 1) as u32;
         Self {
             slots: Vec::new(),
             free: VecDeque::new(),
@@ -116,11 +152,11 @@ impl<S> SaDatabase<S> {
             return None;
         }
         // New slots until there are enough for the quarantine to hold, then the one that is free the longest.
-        let index = if self.slots.len() < self.capacity + Self::QUARANTINE {
+        let index = if self.slots.len() < self.capacity + QUARANTINE {
             if self.slots.len() == self.slots.capacity() {
-                self.slots.reserve_exact(self.slots.len() / 32 + Self::QUARANTINE);
+                self.slots.reserve_exact(self.slots.len() / 32 + QUARANTINE);
             }
-            self.slots.push(Slot { spi: 0, reserved: false, sa: None });
+            self.slots.push(Slot::new(0, false));
             (self.slots.len() - 1) as u32
         } else {
             self.free.pop_front()?
@@ -139,7 +175,7 @@ impl<S> SaDatabase<S> {
             tried += 1;
             spi = spi.wrapping_add(step);
         }
-        *slot = Slot { spi, reserved: true, sa: None };
+        *slot = Slot::new(spi, true);
         self.used += 1;
         Some(Spi(spi))
     }
@@ -311,7 +347,7 @@ impl<S> SaDatabase<S> {
     }
 
     /// The slot of a reservation or an SA of our own.
-    fn slot_mut(&mut self, spi: Spi) -> Option<&mut Slot<S>> {
+    fn slot_mut(&mut self, spi: Spi) -> Option<&mut Slot<S, A>> {
         let slot = self.slots.get_mut((spi.0 & self.index_mask) as usize)?;
         (slot.spi == spi.0 && !slot.is_free()).then_some(slot)
     }
@@ -322,7 +358,7 @@ impl<S> SaDatabase<S> {
     }
 }
 
-impl<S> fmt::Debug for SaDatabase<S> {
+impl<S, A> fmt::Debug for SaDatabase<S, A> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("SaDatabase")
             .field("len", &self.len())
@@ -349,6 +385,8 @@ impl<S> core::error::Error for Rejected<S> {}
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    use alloc::boxed::Box;
 
     use proptest::prelude::*;
     use rand_chacha::ChaCha8Rng;
@@ -396,6 +434,25 @@ mod tests {
         assert_eq!(sad.insert(reserved, 4).unwrap_err().error, InsertError::NotReserved);
         assert!(sad.reserve(&mut rng).is_some());
         assert_eq!(sad.len(), 1);
+    }
+
+    #[test]
+    fn slots_begin_lines_where_that_is_asked_for() {
+        let (mut sad, mut rng) = (SaDatabase::aligned(4), rng());
+        let spis = [(); 4].map(|()| sad.reserve(&mut rng).unwrap());
+        for spi in spis {
+            sad.insert(spi, [spi.0; 20]).unwrap();
+        }
+        sad.insert_foreign(Spi(0x1000), [7; 20]).unwrap_err();
+        sad.remove(spis[3]).unwrap();
+        sad.insert_foreign(Spi(0x1000), [0x1000; 20]).unwrap();
+        for spi in [spis[0], spis[1], spis[2], Spi(0x1000)] {
+            let sa = sad.lookup(spi).unwrap();
+            assert_eq!(sa, &[spi.0; 20]);
+            // The SPI, the state and the first fields.
+            assert!(core::ptr::from_ref(sa).addr() % 64 <= 16);
+        }
+        assert_eq!((size_of::<Slot<Box<u8>, ()>>(), align_of::<Slot<u8, CacheLine>>()), (16, 64));
     }
 
     #[test]
