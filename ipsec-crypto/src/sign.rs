@@ -103,8 +103,39 @@ pub mod algorithm_id {
             \x0d\x06\x09\x60\x86\x48\x01\x65\x03\x04\x02\x01\x05\x00\xa2\x03\
             \x02\x01\x20\xa3\x03\x02\x01\x01";
         der[29] = hash;
-        der[61] = hash;
+        der[59] = hash;
         der[66] = salt;
         der
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::algorithm_id;
+    use alloc::vec::Vec;
+
+    /// RSASSA-PSS-params of RFC 8017 §A.2.3, written out: id-sha256, -384 and -512 end in 1, 2 and 3, and the salt is as
+    /// long as the hash. Those of SHA2-256 are the example of RFC 7427 §A.4.3.
+    #[test]
+    fn parameters_of_pss() {
+        let parameters = |hash: &str, salt: &str| {
+            let sha = ["300d06096086480165030402", hash, "0500"].concat();
+            let text = [
+                "304606092a864886f70d01010a3039",
+                "a00f",
+                &sha,
+                "a11c301a06092a864886f70d010108",
+                &sha,
+                "a2030201",
+                salt,
+                "a303020101",
+            ];
+            hex::decode(text.concat()).expect("hex")
+        };
+        let expected: Vec<_> =
+            [("01", "20"), ("02", "30"), ("03", "40")].map(|(hash, salt)| parameters(hash, salt)).into();
+        let ours =
+            [algorithm_id::RSA_PSS_SHA2_256, algorithm_id::RSA_PSS_SHA2_384, algorithm_id::RSA_PSS_SHA2_512];
+        assert_eq!(ours.to_vec(), expected);
     }
 }
