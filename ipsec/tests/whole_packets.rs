@@ -235,6 +235,21 @@ fn without_ip_headers_transport_mode_hands_out_the_payload() {
     }
 }
 
+#[test]
+fn a_payload_that_leaves_its_selectors_is_refused_too() {
+    let mut pair = Pair::new(SecurityProtocol::Esp, Mode::Transport, ["192.0.2.1", "192.0.2.2[udp/8192]"]);
+    pair.encapsulation = Encapsulation::Udp { local_port: 4500, remote_port: 4500 };
+    let [mut a, _] = pair.stacks(StackConfig::default);
+    // The receiver's SA is for another port.
+    pair.nets[1] = ts("192.0.2.2[udp/8193]");
+    let [_, mut b] = pair.stacks(StackConfig::default);
+    let (mut buf, ip) = with_room(&udp(GATEWAYS[0], GATEWAYS[1], true, 33));
+    let Verdict::Send { range, path, .. } = a.handle_ip(NOW, &mut buf, ip) else { panic!("not sealed") };
+    let turned = ipsec::ike::Path { local: path.remote, remote: path.local, ..path };
+    let received = b.handle_datagram(NOW, Meta::new(turned), &mut buf[range]);
+    assert_eq!(received, Received::Dropped(DropReason::Selectors));
+}
+
 /// ESP in a tunnel between the hosts' networks, and AH in transport mode around it between the gateways.
 fn bundle() -> [Stack; 2] {
     let esp = Pair::new(SecurityProtocol::Esp, Mode::Tunnel, ["10.0.0.0/24", "10.1.0.0/24"]);
