@@ -20,14 +20,20 @@ struct Translated {
     pair: Pair,
     outside: IpAddr,
     port: u16,
+    /// Where A finds B, with a translator before B too.
+    before_b: Option<IpAddr>,
 }
 
 impl Translated {
-    fn new() -> Self {
+    fn new(before_b: Option<IpAddr>) -> Self {
         let mut setup = Setup::new();
         // B does not know where A will come from.
         setup.connections[B].remote = None;
-        let mut translated = Self { pair: setup.pair(), outside: [203, 0, 113, 9].into(), port: 20_000 };
+        if before_b.is_some() {
+            setup.connections[A].remote = before_b;
+        }
+        let outside = [203, 0, 113, 9].into();
+        let mut translated = Self { pair: setup.pair(), outside, port: 20_000, before_b };
         assert_eq!(translated.pair.send(A, &udp(A, b"first")), Verdict::Queued);
         translated.settle();
         assert_eq!(translated.pair.inbox[B].len(), 1, "{:?}", translated.pair.events);
@@ -41,7 +47,9 @@ impl Translated {
             if datagram.to == B {
                 let port = self.port + if datagram.path.remote.port() == 500 { 0 } else { 1 };
                 datagram.path.remote = SocketAddr::new(self.outside, port);
+                datagram.path.local.set_ip(outside(B));
             } else {
+                datagram.path.remote.set_ip(self.before_b.unwrap_or(outside(B)));
                 let port = if datagram.path.transport == Transport::Udp { 500 } else { 4500 };
                 datagram.path.local = SocketAddr::new(outside(A), port);
             }
@@ -73,7 +81,7 @@ impl Translated {
 
 #[test]
 fn a_peer_behind_a_translator_is_followed_by_its_newest_packet() {
-    let mut scene = Translated::new();
+    let mut scene = Translated::new(None);
     let before = SocketAddr::new([203, 0, 113, 9].into(), 20_001);
     assert_eq!(scene.seen(), before);
     scene.pair.pass(Duration::from_secs(5));
@@ -104,6 +112,18 @@ fn a_peer_behind_a_translator_is_followed_by_its_newest_packet() {
     scene.pair.pass(Duration::from_secs(2));
     assert!(matches!(scene.at_b(moved, three), Received::Inner { .. }));
     assert_eq!(scene.seen(), moved);
+}
+
+#[test]
+fn who_stands_behind_a_translator_follows_nobody() {
+    let mut scene = Translated::new(Some([198, 51, 100, 40].into()));
+    let before = scene.seen();
+    scene.pair.pass(Duration::from_secs(5));
+    let packet = scene.sealed();
+    let moved: SocketAddr = "203.0.113.77:30000".parse().unwrap();
+    assert!(matches!(scene.at_b(moved, packet), Received::Inner { .. }));
+    assert_eq!(scene.seen(), before);
+    assert_eq!(scene.pair.count(B, |event| matches!(event, Event::ChildMoved(_))), 0);
 }
 
 #[test]
