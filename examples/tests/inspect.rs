@@ -3,6 +3,10 @@
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
+use ipsec_sa::Fragments;
+use ipsec_wire::ike::{ExchangeType, Flags, MessageBuilder, Payload};
+use ipsec_wire::ip::Ipv4Header;
+use ipsec_wire::{IkeSpi, IpProtocol};
 use serde_json::Value;
 
 fn inspect(capture: &str, more: &[&str]) -> Output {
@@ -184,4 +188,54 @@ fn the_help_is_complete() {
         assert!(help.contains(said), "{said} in\n{help}");
     }
     assert_eq!(output.status.code(), Some(0));
+}
+
+/// A capture of IP packets without frames around them.
+fn capture_of(name: &str, packets: &[Vec<u8>]) -> PathBuf {
+    let path = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(name);
+    let words = |words: &[u32]| words.iter().flat_map(|word| word.to_le_bytes()).collect::<Vec<u8>>();
+    let mut file = words(&[0xa1b2_c3d4, 2 | 4 << 16, 0, 0, 65_535, 101]);
+    for (second, packet) in (1..).zip(packets) {
+        let len = u32::try_from(packet.len()).unwrap();
+        file.extend(words(&[second, 0, len, len]));
+        file.extend(packet);
+    }
+    std::fs::write(&path, file).expect("written");
+    path
+}
+
+#[test]
+fn fragments_of_ip_are_put_together() {
+    let vendor = Payload::Vendor(vec![0x77; 2000]);
+    let message =
+        MessageBuilder::new(IkeSpi([1; 8]), IkeSpi::ZERO, ExchangeType::IKE_SA_INIT, Flags::INITIATOR, 0)
+            .with(vendor)
+            .emit();
+    let len = u16::try_from(8 + message.len()).unwrap();
+    let [high, low] = len.to_be_bytes();
+    let (src, dst) = ([192, 0, 2, 1].into(), [192, 0, 2, 2].into());
+    let header = Ipv4Header { tos: 0, id: 9, df: false, ttl: 64, protocol: IpProtocol::UDP, src, dst };
+    let udp = [1, 244, 1, 244, high, low, 0, 0];
+    let packet = [&header.emit(20 + len)[..], &udp, &message].concat();
+    let mut cut = Fragments::ipv4(&packet, 900).unwrap();
+    let mut pieces = Vec::new();
+    let mut out = [0; 900];
+    while let Some(len) = cut.write_next(&mut out).unwrap() {
+        pieces.push(out[..len].to_vec());
+    }
+    assert_eq!(pieces.len(), 3);
+    pieces.reverse();
+    let whole = capture_of("fragments.pcap", &pieces);
+    let output = inspect(whole.to_str().unwrap(), &["--json"]);
+    assert_eq!(output.status.code(), Some(0), "{}", text(&output));
+    let objects = objects(&output);
+    let last = objects.last().unwrap();
+    assert_eq!((&last["protocol"], &last["octets"]), (&"IKEv2".into(), &message.len().into()), "{last}");
+    assert_eq!(last["reassembled_octets"], packet.len());
+    // Without the one in the middle there is no message, and nothing has failed.
+    pieces.remove(1);
+    let part = capture_of("part.pcap", &pieces);
+    let output = inspect(part.to_str().unwrap(), &["--json"]);
+    assert_eq!(output.status.code(), Some(0));
+    assert!(!text(&output).contains("IKEv2"), "{}", text(&output));
 }

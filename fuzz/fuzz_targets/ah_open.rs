@@ -1,7 +1,7 @@
 //! AH with a key: forged packets are refused and move nothing; what can be sealed opens again.
 #![no_main]
 
-use ipsec_ah::{AhInbound, AhOutbound, OpenError};
+use ipsec_ah::{AhInbound, AhOutbound, HeaderError, OpenError};
 use ipsec_crypto::{Secret, rustcrypto};
 use ipsec_sa::{
     Direction, Encapsulation, Mode, Outer, Role, SaAlgorithms, SaKeys, SaParams, SecurityProtocol,
@@ -23,6 +23,32 @@ fn params(direction: Direction, mode: Mode) -> SaParams {
         .with_mode(mode)
 }
 
+/// Whether a route in the headers is not at its end: the ICV is then as the last stop will see the packet, not as it is.
+fn is_on_its_way(packet: &[u8]) -> bool {
+    if packet[0] >> 4 == 4 {
+        let mut options = &packet[20..usize::from(packet[0] & 15) * 4];
+        loop {
+            options = match options {
+                [0x83 | 0x89, len, pointer, ..] if pointer <= len => return true,
+                [1, rest @ ..] => rest,
+                [] | [0, ..] => return false,
+                [_, len, ..] => &options[usize::from(*len)..],
+                _ => return false,
+            };
+        }
+    }
+    let (mut next, mut at) = (packet[6], 40);
+    while matches!(next, 0 | 43 | 44 | 60) {
+        let Some(&[following, units, _, segments_left]) = packet.get(at..at + 4) else { return false };
+        if next == 43 && segments_left > 0 {
+            return true;
+        }
+        at += if next == 44 { 8 } else { (usize::from(units) + 1) * 8 };
+        next = following;
+    }
+    false
+}
+
 fuzz_target!(|data: &[u8]| {
     let Some((&control, packet)) = data.split_first() else { return };
     let mode = if control & 1 == 0 { Mode::Tunnel } else { Mode::Transport };
@@ -39,7 +65,14 @@ fuzz_target!(|data: &[u8]| {
         Ok(sealed) => {
             let sealed = &mut buf[sealed];
             let again = &mut sealed.to_vec();
-            let opened = inbound.open_in_place(sealed).unwrap();
+            let opened = match inbound.open_in_place(sealed) {
+                Err(error) if mode == Mode::Transport && is_on_its_way(packet) => {
+                    assert!(matches!(error, OpenError::Icv | OpenError::Header(HeaderError::Route)));
+                    assert_eq!(inbound.window().top(), 0);
+                    return;
+                }
+                opened => opened.unwrap(),
+            };
             let opened = &sealed[opened.packet];
             // In transport mode IPv4's checksum is made anew, whatever it was.
             let from = if mode == Mode::Transport && packet[0] >> 4 == 4 { 12 } else { 0 };

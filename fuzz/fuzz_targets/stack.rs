@@ -46,7 +46,7 @@ fn nets(kind: Kind) -> [TrafficSelector; 2] {
     }
 }
 
-fn params(kind: Kind, side: usize, direction: Direction) -> SaParams {
+fn params(kind: Kind, nets: [TrafficSelector; 2], side: usize, direction: Direction) -> SaParams {
     let (algorithms, keys) = match kind.protocol {
         SecurityProtocol::Esp => (
             SaAlgorithms { encr: Some(EncrId::AES_GCM_16), key_bits: 128, integ: None },
@@ -60,7 +60,6 @@ fn params(kind: Kind, side: usize, direction: Direction) -> SaParams {
     let sender = if direction == Direction::Outbound { side } else { 1 - side };
     let [local, remote] = [side, 1 - side].map(|side| IpAddr::from(GATEWAYS[side]));
     let outer = Outer { local, remote, encapsulation: kind.encapsulation };
-    let nets = nets(kind);
     let mut params =
         SaParams::new(Spi(0x1000 + sender as u32), direction, Role::Initiator, algorithms, keys, outer)
             .with_protocol(kind.protocol)
@@ -71,7 +70,7 @@ fn params(kind: Kind, side: usize, direction: Direction) -> SaParams {
     params
 }
 
-fn stack(kind: Kind, side: usize, control: u8) -> Stack {
+fn stack(kind: Kind, nets: [TrafficSelector; 2], side: usize, control: u8) -> Stack {
     let mut config = StackConfig::default();
     config.outer = OuterHeader::Ip;
     config.clamp_mss = control & 0x10 != 0;
@@ -79,15 +78,15 @@ fn stack(kind: Kind, side: usize, control: u8) -> Stack {
     config.link_mtu = if control & 0x40 != 0 { 600 } else { u16::MAX };
     let rng = Box::new(ChaCha8Rng::seed_from_u64(side as u64));
     let mut stack = Stack::new(config, rustcrypto::provider(), rng, Instant::ZERO);
-    let nets = nets(kind);
     let protect = PolicyAction::Protect(ProtectSpec::new(kind.protocol, kind.mode, 0));
     let (local, remote) = (vec![nets[side]], vec![nets[1 - side]]);
     stack.add_policy(Policy::new(PolicyId(1), "protected", local, remote, protect)).unwrap();
     let any = || vec![selector("0.0.0.0/0")];
     let open = Policy::new(PolicyId(2), "open", any(), vec![selector(OPEN)], PolicyAction::Bypass);
     stack.add_policy(open).unwrap();
-    let outbound = params(kind, side, Direction::Outbound);
-    stack.add_manual(Instant::ZERO, params(kind, side, Direction::Inbound), &outbound).unwrap();
+    let [inbound, outbound] =
+        [Direction::Inbound, Direction::Outbound].map(|direction| params(kind, nets, side, direction));
+    stack.add_manual(Instant::ZERO, inbound, &outbound).unwrap();
     stack
 }
 
@@ -139,6 +138,14 @@ fn udp(src: Ipv4Addr, dst: Ipv4Addr, df: bool, payload: &[u8]) -> Vec<u8> {
     [&header.emit(20 + len)[..], &[0x10, 0, 0x20, 0, high, low, 0, 0], payload].concat()
 }
 
+fn seal(stack: &mut Stack, now: Instant, packet: &[u8]) -> Option<Vec<u8>> {
+    let mut buf = [&[0; HEADROOM][..], packet, &[0; TAILROOM]].concat();
+    match stack.handle_ip(now, &mut buf, HEADROOM..HEADROOM + packet.len()) {
+        Verdict::Send { range, .. } => Some(buf[range].to_vec()),
+        _ => None,
+    }
+}
+
 fuzz_target!(|data: &[u8]| {
     let Some((&control, mut left)) = data.split_first() else { return };
     let kind = Kind {
@@ -150,7 +157,10 @@ fuzz_target!(|data: &[u8]| {
             Encapsulation::None
         },
     };
-    let mut stacks = [0, 1].map(|side| stack(kind, side, control));
+    let mut stacks = [0, 1].map(|side| stack(kind, nets(kind), side, control));
+    // Has the second side's keys, and no manners.
+    let mut rogue = stack(kind, [selector("0.0.0.0/0"); 2], 1, control & 0x0f);
+    let mut overtaken = false;
     let mut now = Instant::ZERO;
     let mut taken: Option<(usize, Vec<u8>)> = None;
     while let Some((&[step, size], behind)) = left.split_first_chunk() {
@@ -208,7 +218,7 @@ fuzz_target!(|data: &[u8]| {
                 for packet in sealed {
                     let mut data = packet.clone();
                     let received = stacks[1 - side].handle_packet(now, &mut data);
-                    assert!(damaged || is_in(&received), "{received:?}");
+                    assert!(damaged || overtaken || is_in(&received), "{received:?}");
                     check(kind, 1 - side, &received, &data);
                     if is_in(&received) {
                         taken = Some((1 - side, packet));
@@ -221,6 +231,39 @@ fuzz_target!(|data: &[u8]| {
                     let received = stacks[*to].handle_packet(now, &mut packet.clone());
                     assert!(!is_in(&received));
                 }
+            }
+            // An authentic packet from and to anywhere.
+            6 => {
+                let Some((&[a, b, c, d, net, host, fragment, sequence], payload)) = piece.split_first_chunk()
+                else {
+                    continue;
+                };
+                // Numbers ahead of the true side's, which come too late from now on.
+                overtaken = true;
+                for _ in 0..sequence / 8 {
+                    let _ = seal(
+                        &mut rogue,
+                        now,
+                        &udp([a, b, c, d].into(), [10, net, 0, host].into(), false, &[]),
+                    );
+                }
+                let mut inner = udp([a, b, c, d].into(), [10, net, 0, host].into(), false, payload);
+                // A later fragment, and a header checksum that is right for it.
+                if fragment & 1 != 0 {
+                    inner[7] = fragment >> 1;
+                    let sum = u16::from_be_bytes([inner[10], inner[11]]);
+                    let sum = sum.checked_sub(u16::from(fragment >> 1)).unwrap_or(sum);
+                    inner[10..12].copy_from_slice(&sum.to_be_bytes());
+                }
+                if kind.mode != Mode::Tunnel {
+                    inner[12..16].copy_from_slice(&GATEWAYS[1]);
+                    inner[16..20].copy_from_slice(&GATEWAYS[0]);
+                }
+                if let Some(mut packet) = seal(&mut rogue, now, &inner) {
+                    let received = stacks[0].handle_packet(now, &mut packet);
+                    check(kind, 0, &received, &packet);
+                }
+                drain(&mut rogue);
             }
             _ => {
                 now += Duration::from_millis(u64::from(size) * 50);

@@ -4,6 +4,7 @@ use alloc::collections::BTreeMap;
 use core::net::IpAddr;
 use core::time::Duration;
 
+use ipsec_sa::{Instant, Reassembled, Reassembly, ReassemblyLimits};
 use ipsec_wire::ike::{ExchangeType, Header, MessageView, PayloadChain, PayloadType};
 use ipsec_wire::isakmp::IsakmpView;
 use ipsec_wire::{
@@ -87,12 +88,16 @@ pub(crate) struct Dissector {
     keys: KeyTables,
     /// Pairs of other ports, the lower first.
     recognised: BTreeMap<(u16, u16), Carried>,
+    /// Of IKE messages.
     fragments: BTreeMap<MessageKey, Pieces>,
+    /// Of IP packets.
+    reassembly: Reassembly,
 }
 
 impl Dissector {
-    pub(crate) const fn new(ports: Ports, keys: KeyTables) -> Self {
-        Self { ports, keys, recognised: BTreeMap::new(), fragments: BTreeMap::new() }
+    pub(crate) fn new(ports: Ports, keys: KeyTables) -> Self {
+        let reassembly = Reassembly::new(ReassemblyLimits::default());
+        Self { ports, keys, recognised: BTreeMap::new(), fragments: BTreeMap::new(), reassembly }
     }
 
     /// What a frame carries; `None` when it is none of IPsec's.
@@ -113,7 +118,35 @@ impl Dissector {
             }
         };
         packet.addresses = Some((ip.src(), ip.dst()));
-        self.upper(&mut packet, &ip).then_some(packet)
+        match self.put_together(&mut packet, &ip) {
+            Some(whole) => {
+                packet.set("reassembled_octets", whole.len());
+                match IpView::parse(&whole) {
+                    Ok(ip) => return self.upper(&mut packet, &ip).then_some(packet),
+                    Err(error) => packet.fail(error),
+                }
+                Some(packet)
+            }
+            None => self.upper(&mut packet, &ip).then_some(packet),
+        }
+    }
+
+    /// The IP packet of which this is the last fragment to come.
+    fn put_together(&mut self, packet: &mut Packet, ip: &IpView<'_>) -> Option<Vec<u8>> {
+        let upper = ip.upper_layer();
+        upper.fragment.filter(|fragment| fragment.more || !fragment.is_first())?;
+        if !matches!(upper.protocol, IpProtocol::ESP | IpProtocol::AH | IpProtocol::UDP) {
+            return None;
+        }
+        let at = u64::try_from(packet.time.as_micros()).unwrap_or(u64::MAX);
+        match self.reassembly.insert(Instant::from_micros(at), ip.packet()) {
+            Ok(Reassembled::Complete(whole)) => Some(whole),
+            Ok(_) => None,
+            Err(error) => {
+                packet.fail(error);
+                None
+            }
+        }
     }
 
     /// Whether the packet is one of IPsec's.
@@ -121,7 +154,10 @@ impl Dissector {
         let upper = ip.upper_layer();
         if let Some(fragment) = upper.fragment.filter(|fragment| fragment.more || !fragment.is_first()) {
             packet.protocol = "IP fragment";
-            packet.summary = format!("{} from octet {}, not put together", upper.protocol, fragment.offset);
+            packet.summary = format!(
+                "{} from octet {}, shown whole with the last that comes",
+                upper.protocol, fragment.offset
+            );
             let ours = matches!(upper.protocol, IpProtocol::ESP | IpProtocol::AH);
             return ours || ip.ports().is_some_and(|ports| self.carries(ports, &self.ports.ike));
         }
