@@ -145,11 +145,12 @@ impl Peers {
         assert!(self.child.is_some(), "a child");
     }
 
-    /// Replaces the child.
+    /// Replaces the child. A second passes, so that the peer's quota of such requests is never used up.
     ///
     /// # Panics
     /// When it does not come about.
     pub fn rekey_child(&mut self) {
+        self.now += Duration::from_secs(1);
         let (ike, before) = (self.ike.expect("up"), self.child.expect("up"));
         self.ends[0].rekey_child(self.now, ike, before).expect("it is up");
         self.talk();
