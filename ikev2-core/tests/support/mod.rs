@@ -7,7 +7,7 @@ use core::time::Duration;
 use std::collections::{BTreeMap, VecDeque};
 
 use ikev2_core::config::ConnectionConfig;
-use ikev2_core::job::{Answer, InstallFailed, Request};
+use ikev2_core::job::{Answer, InstallFailed, OpId, Request};
 use ikev2_core::sketch::{NameKind, Sketch};
 use ikev2_core::{
     ChildConfig, ChildInstall, ConnectionId, CookiePolicy, Discarded, Endpoint, EndpointConfig, Event,
@@ -215,6 +215,7 @@ struct Host {
     handles: Vec<IkeHandle>,
     drop_next: usize,
     wire: VecDeque<(Path, Vec<u8>)>,
+    jobs: VecDeque<(OpId, Request)>,
 }
 
 pub struct Pair {
@@ -224,6 +225,8 @@ pub struct Pair {
     /// All that went over the wire.
     pub octets: Vec<Vec<u8>>,
     pub jobs_done: usize,
+    /// Jobs wait for [`Pair::finish_job`].
+    pub hold_jobs: bool,
     pub duplicate_each_step: bool,
     pub duplicated: u64,
     refuse_install: Option<Side>,
@@ -264,6 +267,7 @@ impl Pair {
                 handles: Vec::new(),
                 drop_next: 0,
                 wire: VecDeque::new(),
+                jobs: VecDeque::new(),
             }
         };
         Self {
@@ -272,6 +276,7 @@ impl Pair {
             now: Instant::from_secs(1),
             octets: Vec::new(),
             jobs_done: 0,
+            hold_jobs: false,
             duplicate_each_step: false,
             duplicated: 0,
             refuse_install: options.refuse_install,
@@ -410,10 +415,40 @@ impl Pair {
         assert!(host.children.insert(child.inbound, child).is_none(), "an SPI twice");
     }
 
+    fn carry_out(host: &mut Host, side: Side, refuse: bool, op: OpId, what: Request) -> Answer {
+        match what {
+            Request::Install(_) if refuse => Answer::Installed(Err(InstallFailed)),
+            Request::Install(install) => {
+                Self::install(host, &install);
+                Answer::Installed(Ok(()))
+            }
+            request => {
+                let mut rng = ChaCha20Rng::seed_from_u64(u64::from(side == Side::B) + op.0 * 2);
+                request.execute(&rustcrypto::provider(), &mut rng).unwrap()
+            }
+        }
+    }
+
+    /// What the oldest job of a side is, of those that are held.
+    pub fn job(&self, side: Side) -> Option<String> {
+        self.host(side).jobs.front().map(|(_, what)| format!("{what:?}"))
+    }
+
+    /// Carries out the oldest job of a side.
+    pub fn finish_job(&mut self, side: Side) {
+        let (now, refuse) = (self.now, self.refuse_install == Some(side));
+        let host = self.host_mut(side);
+        let (op, what) = host.jobs.pop_front().expect("a job");
+        let answer = Self::carry_out(host, side, refuse, op, what);
+        host.endpoint.answer(now, op, answer).unwrap();
+        self.jobs_done += 1;
+        self.step(side);
+    }
+
     /// Takes all outputs of one side.
     pub fn step(&mut self, side: Side) {
         let now = self.now;
-        let refuse = self.refuse_install == Some(side);
+        let (refuse, hold) = (self.refuse_install == Some(side), self.hold_jobs);
         let mut octets = Vec::new();
         let mut jobs = 0;
         let host = self.host_mut(side);
@@ -429,22 +464,12 @@ impl Pair {
                 }
                 Output::Event(_, event) => match event {
                     Event::Needs { op, what, .. } => {
+                        if hold {
+                            host.jobs.push_back((op, what));
+                            continue;
+                        }
                         jobs += 1;
-                        let answer = match what {
-                            Request::Install(install) => {
-                                if refuse {
-                                    Answer::Installed(Err(InstallFailed))
-                                } else {
-                                    Self::install(host, &install);
-                                    Answer::Installed(Ok(()))
-                                }
-                            }
-                            request => {
-                                let mut rng =
-                                    ChaCha20Rng::seed_from_u64(u64::from(side == Side::B) + op.0 * 2);
-                                request.execute(&rustcrypto::provider(), &mut rng).unwrap()
-                            }
-                        };
+                        let answer = Self::carry_out(host, side, refuse, op, what);
                         host.endpoint.answer(now, op, answer).unwrap();
                     }
                     event => {

@@ -2,7 +2,7 @@
 
 use alloc::sync::Arc;
 
-use ikev2_core::{ChildInstall, OutboundUse};
+use ikev2_core::{ChildInstall, IkeHandle, OutboundUse};
 use ipsec_sa::{Encapsulation, Outer};
 use ipsec_wire::Spi;
 
@@ -29,9 +29,10 @@ pub(super) struct Child {
 }
 
 impl World {
-    pub(super) fn reserve(&mut self, side: Side, install: &ChildInstall) -> Child {
-        let inbound_key = hash(install.inbound.keys.encr.expose());
-        let outbound_key = hash(install.outbound.keys.encr.expose());
+    pub(super) fn reserve(&mut self, side: Side, ike: IkeHandle, install: &ChildInstall) -> Child {
+        let keys = [&install.inbound.keys.encr, &install.outbound.keys.encr].map(|key| key.expose());
+        self.child_keys(side, ike, keys);
+        let [inbound_key, outbound_key] = keys.map(hash);
         for (key, spi) in [(inbound_key, install.inbound.spi), (outbound_key, install.outbound.spi)] {
             let what = [&key.to_be_bytes()[..], &[index(side) as u8]].concat();
             self.once("a key", &what, u64::from(spi.0) | 1 << 40);

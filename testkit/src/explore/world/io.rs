@@ -4,7 +4,7 @@ use alloc::sync::Arc;
 use core::net::SocketAddr;
 
 use ikev2_core::job::KeyExchangeJob;
-use ikev2_core::{Answer, CloseReason, Error, Event, Input, Output, Path, Request};
+use ikev2_core::{Answer, CloseReason, Error, Event, IkeHandle, Input, Output, Path, Request};
 use ipsec_crypto::{ActiveKeyExchange, CryptoProvider};
 use ipsec_wire::Spi;
 use ipsec_wire::ike::{ExchangeType, KeId};
@@ -30,7 +30,7 @@ impl World {
         let now = self.now;
         let end = &mut self.ends[index(side)];
         let Some((op, job)) = end.jobs.pop_front() else { return };
-        let provider: CryptoProvider = crate::insecure::provider();
+        let provider: CryptoProvider = super::key_use::provider();
         let request = match job {
             Job::Start(method) => KeyExchangeJob::Start { method },
             Job::Respond(method, peer) => KeyExchangeJob::Respond { method, peer },
@@ -100,10 +100,10 @@ impl World {
             match end.endpoint.poll_output() {
                 Output::Timeout(timeout) => {
                     end.timeout = timeout;
-                    return;
+                    return self.seals();
                 }
                 Output::Transmit { path, data, .. } => self.transmit(side, &path, data),
-                Output::Event(_, event) => self.take(side, event),
+                Output::Event(ike, event) => self.take(side, ike, event),
             }
         }
         self.violate(String::from("one side does not stop talking"));
@@ -134,7 +134,7 @@ impl World {
         self.wire.push(Flight { to: side.other(), source, target, data: data.into(), late: false });
     }
 
-    fn take(&mut self, side: Side, event: Event) {
+    fn take(&mut self, side: Side, ike: IkeHandle, event: Event) {
         let at = index(side);
         match event {
             Event::Exchange(trace) => {
@@ -142,7 +142,12 @@ impl World {
                     ladder.add(side, Record::from(*trace));
                 }
             }
-            Event::Keys(line) => self.record.keys.push(line),
+            Event::Keys(line) => {
+                self.ike_keys(side, &line);
+                if self.ladder.is_some() {
+                    self.record.keys.push(line);
+                }
+            }
             Event::Needs { op, what, .. } => {
                 let job = match what {
                     Request::KeyExchange(KeyExchangeJob::Start { method }) => Job::Start(method),
@@ -152,13 +157,13 @@ impl World {
                     Request::KeyExchange(KeyExchangeJob::Complete { active, peer }) => {
                         Job::Complete(active, peer)
                     }
-                    Request::Install(install) => Job::Install(self.reserve(side, &install)),
+                    Request::Install(install) => Job::Install(self.reserve(side, ike, &install)),
                     other => return self.violate(format!("nobody can do {other:?}")),
                 };
                 self.ends[at].jobs.push_back((op, job));
             }
             Event::ChildInstalled(install) => {
-                let child = self.reserve(side, &install);
+                let child = self.reserve(side, ike, &install);
                 self.install(side, child);
             }
             Event::ChildClosed { inbound, .. } => self.close(side, inbound),

@@ -4,6 +4,7 @@ mod action;
 mod data_plane;
 mod invariants;
 mod io;
+mod key_use;
 
 use alloc::collections::{BTreeMap, VecDeque};
 use alloc::sync::Arc;
@@ -111,11 +112,12 @@ impl World {
     pub(crate) fn new(scenario: &'static Scenario, limits: (u8, u8), record: bool) -> Self {
         let now = Instant::from_secs(3600);
         let luck = Luck::new();
-        let provider = crate::insecure::provider();
+        let provider = key_use::provider();
         let ends = SIDES.map(|side| {
             let (mut config, connection) = scenario.host(side);
             config.trace = record;
-            config.key_log = record;
+            // Who the keys of the IKE SA belong to is watched.
+            config.key_log = true;
             let rng = Box::new(Dice { luck: luck.clone(), jitter: jitter(side) });
             let mut endpoint = Endpoint::new(config, provider.clone(), rng, now);
             endpoint.add_connection(connection).expect("the provider has what the connection names");
