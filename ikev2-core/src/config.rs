@@ -165,6 +165,15 @@ impl PeerIdentity {
     }
 }
 
+impl core::fmt::Display for PeerIdentity {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        match self {
+            Self::Exactly(identity) => identity.fmt(f),
+            Self::Any => f.write_str("anybody"),
+        }
+    }
+}
+
 /// What becomes of an older IKE SA when the same peer makes another.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub enum Uniqueness {

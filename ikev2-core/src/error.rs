@@ -65,7 +65,7 @@ pub enum Error {
 pub enum AuthFailure {
     /// The peer did not take our proof.
     #[error(
-        "the peer refused our proof of being {ours} (AUTHENTICATION_FAILED): shared keys differ, or it does not know this identity"
+        "the peer refused our proof of being {ours} (AUTHENTICATION_FAILED): shared keys differ, or it expects another identity of us, or is not whom we ask for"
     )]
     RefusedByPeer {
         /// Who we said we are.
@@ -77,15 +77,15 @@ pub enum AuthFailure {
         /// Who the peer says it is.
         theirs: Identity,
     },
-    /// The peer is, or asks us to be, somebody that no connection names.
-    #[error("no connection for us as {ours} with the peer as {theirs}")]
+    /// The peer that we called is not whom the connection expects.
+    #[error("the peer says it is {theirs}, where the connection expects {expected}")]
     UnknownIdentity {
-        /// Who the peer wants us to be.
-        ours: String,
+        /// Who it may be.
+        expected: String,
         /// Who the peer says it is.
         theirs: Identity,
     },
-    /// Several connections could have been meant, and none is.
+    /// The peer is, or asks us to be, somebody that no connection names; or several could have been meant, and none is.
     #[error("no connection fits the peer {theirs}, who asks for us as {ours}: {}", .rejected.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "))]
     NoConnection {
         /// Who the peer wants us to be.
@@ -250,5 +250,18 @@ impl Error {
 impl From<ParseError> for Error {
     fn from(error: ParseError) -> Self {
         Self::InvalidMessage(InvalidMessage::Parse(error))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn failed_authentication_names_both_sides() {
+        let [ours, theirs] = ["a.test", "b.test"].map(Identity::fqdn);
+        let unknown = AuthFailure::UnknownIdentity { expected: String::from("c.test"), theirs };
+        assert_eq!(unknown.to_string(), "the peer says it is b.test, where the connection expects c.test");
+        assert!(AuthFailure::RefusedByPeer { ours }.to_string().contains("our proof of being a.test"));
     }
 }

@@ -52,7 +52,7 @@ pub enum Event {
     },
     /// A Child SA that was asked for did not come about, or a rekey failed for good; the IKE SA stays.
     ChildFailed {
-        /// The child's name in the configuration.
+        /// The child's name in the configuration, or the connection's where the peer asked for none of its children.
         child: String,
         /// Why.
         error: Box<Error>,

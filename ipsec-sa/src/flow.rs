@@ -150,7 +150,7 @@ mod tests {
             src_port: Some(8 << 8),
             dst_port: None,
         };
-        let (local, remote) = ([ts("10.0.0.0/24[icmp/2048]")], [ts("10.0.1.0/24[icmp/0]")]);
+        let (local, remote) = ([ts("10.0.0.0/24[icmp/8]")], [ts("10.0.1.0/24[icmp/0]")]);
         assert!(echo.between(&local, &remote));
         let answer = Flow { src_port: Some(0), ..echo.reversed() };
         assert!(answer.between(&remote, &local));

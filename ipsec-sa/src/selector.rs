@@ -238,11 +238,10 @@ impl TrafficSelector {
             (ANY_PORTS, one) | (one, ANY_PORTS) => one,
             (one, two) if one == two => one,
             (OPAQUE_PORTS, _) | (_, OPAQUE_PORTS) => return None,
+            // Of port 65535 and port 0 nothing is left, least of all OPAQUE.
+            (one, two) if one.0.max(two.0) > one.1.min(two.1) => return None,
             (one, two) => (one.0.max(two.0), one.1.min(two.1)),
         };
-        if ports.0 > ports.1 && ports != OPAQUE_PORTS {
-            return None;
-        }
         let (start, end) = (self.start.max(other.start), self.end.min(other.end));
         // `IpAddr` orders every IPv4 address below every IPv6 one, so two families never overlap.
         (start <= end).then_some(Self { protocol, ports, start, end })
@@ -306,7 +305,9 @@ pub fn covers(set: &[TrafficSelector], selector: &TrafficSelector) -> bool {
     set.iter().any(|one| selector.is_subset_of(one))
 }
 
-/// `10.1.0.0/24`, `10.0.0.1-10.0.0.9`, `::/0`, with `[tcp]`, `[tcp/80]`, `[17/500-600]` or `[tcp/opaque]` behind.
+/// `10.1.0.0/24`, `10.0.0.1-10.0.0.9`, `::/0`, with `[tcp]`, `[tcp/80]`, `[17/500-600]` or `[tcp/opaque]` behind. ICMP
+/// and the Mobility Header have types in the place of ports, and codes behind a dot: `[icmp/8]`, `[icmp/3.4]`,
+/// `[icmpv6/128-129]`.
 impl fmt::Display for TrafficSelector {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.prefix_len() {
@@ -324,6 +325,15 @@ impl fmt::Display for TrafficSelector {
         match self.ports {
             ANY_PORTS => {}
             OPAQUE_PORTS => write!(f, "/opaque")?,
+            (start, end) if has_types(self.protocol) => {
+                let [[first, low], [last, high]] = [start, end].map(u16::to_be_bytes);
+                match (low, high) {
+                    (0, 255) if first == last => write!(f, "/{first}")?,
+                    (0, 255) => write!(f, "/{first}-{last}")?,
+                    _ if start == end => write!(f, "/{first}.{low}")?,
+                    _ => write!(f, "/{first}.{low}-{last}.{high}")?,
+                }
+            }
             (start, end) if start == end => write!(f, "/{start}")?,
             (start, end) => write!(f, "/{start}-{end}")?,
         }
@@ -346,7 +356,10 @@ impl FromStr for TrafficSelector {
         let base = parse_addresses(addresses)?;
         let Some(suffix) = suffix else { return Ok(base) };
         let (protocol, ports) = match suffix.split_once('/') {
-            Some((protocol, ports)) => (parse_protocol(protocol)?, parse_ports(ports)?),
+            Some((protocol, ports)) => {
+                let protocol = parse_protocol(protocol)?;
+                (protocol, parse_ports(ports, has_types(protocol))?)
+            }
             None => (parse_protocol(suffix)?, ANY_PORTS),
         };
         Self::new(protocol, ports.0..=ports.1, base.start, base.end)
@@ -376,18 +389,29 @@ fn parse_protocol(text: &str) -> Result<u8, SelectorError> {
     }
 }
 
-fn parse_ports(text: &str) -> Result<(u16, u16), SelectorError> {
-    let port = |text: &str| text.parse::<u16>().map_err(|_| SelectorError::Syntax);
+/// Whether there are types in the place of ports (RFC 4301 §4.4.1.1).
+const fn has_types(protocol: u8) -> bool {
+    matches!(protocol, 1 | 58 | 135)
+}
+
+fn parse_ports(text: &str, types: bool) -> Result<(u16, u16), SelectorError> {
+    fn number<T: FromStr>(text: &str) -> Result<T, SelectorError> {
+        text.parse().map_err(|_| SelectorError::Syntax)
+    }
+    // A type without a code is all of its codes.
+    let bound = |text: &str, code: u8| match text.split_once('.') {
+        _ if !types => number::<u16>(text),
+        Some((kind, code)) => Ok(u16::from_be_bytes([number(kind)?, number(code)?])),
+        None => Ok(u16::from_be_bytes([number(text)?, code])),
+    };
     match text {
         "any" => Ok(ANY_PORTS),
         "opaque" => Ok(OPAQUE_PORTS),
-        _ => match text.split_once('-') {
-            Some((start, end)) => {
-                let ports = (port(start)?, port(end)?);
-                if ports.0 <= ports.1 { Ok(ports) } else { Err(SelectorError::PortOrder) }
-            }
-            None => port(text).map(|port| (port, port)),
-        },
+        _ => {
+            let (first, last) = text.split_once('-').unwrap_or((text, text));
+            let ports = (bound(first, 0)?, bound(last, 255)?);
+            if ports.0 <= ports.1 { Ok(ports) } else { Err(SelectorError::PortOrder) }
+        }
     }
 }
 
@@ -404,6 +428,24 @@ mod tests {
     }
 
     #[test]
+    fn icmp_has_types_and_codes_for_ports() {
+        assert_eq!(ts("10.0.0.0/8[icmp/8]").ports(), (0x0800, 0x08ff));
+        assert_eq!(ts("10.0.0.0/8[icmp/3.4]").ports(), (0x0304, 0x0304));
+        assert_eq!(ts("10.0.0.0/8[icmp/0-8]").ports(), (0, 0x08ff));
+        assert_eq!("10.0.0.0/8[icmp/2048]".parse::<TrafficSelector>(), Err(SelectorError::Syntax));
+        assert_eq!("10.0.0.0/8[tcp/3.4]".parse::<TrafficSelector>(), Err(SelectorError::Syntax));
+    }
+
+    #[test]
+    fn port_zero_and_the_last_port_have_nothing_in_common() {
+        let [zero, last] = ["10.0.0.0/8[tcp/0]", "10.0.0.0/8[tcp/65535]"].map(ts);
+        assert_eq!((zero.intersect(&last), last.intersect(&zero)), (None, None));
+        assert_eq!(narrow(&[zero], &[last]), []);
+        let opaque = ts("10.0.0.0/8[tcp/opaque]");
+        assert_eq!(opaque.intersect(&opaque), Some(opaque));
+    }
+
+    #[test]
     fn text_goes_both_ways() {
         for text in [
             "10.1.0.0/24",
@@ -412,7 +454,11 @@ mod tests {
             "10.0.0.1/32[udp/500-600]",
             "0.0.0.0/0",
             "::/0",
-            "2001:db8::/32[icmpv6/32768]",
+            "2001:db8::/32[icmpv6/128]",
+            "10.0.0.0/8[icmp/3.4]",
+            "10.0.0.0/8[icmp/8-13]",
+            "10.0.0.0/8[icmp/3.1-4.0]",
+            "2001:db8::/32[mobility/5]",
             "2001:db8::1-2001:db8::7[132]",
             "10.0.0.0/8[tcp/opaque]",
             "10.0.0.0/8[any/7]",

@@ -31,7 +31,8 @@ struct Service {
 
 impl Stack {
     /// Adds a connection. A child that names no policy gets one of its own behind all others: PROTECT between its
-    /// selectors. A child that names one serves that; whoever names it adds it ([`Stack::add_policy`]).
+    /// selectors. A policy that is there already and matches the same packets goes before it: what is to pass in clear
+    /// by a wide BYPASS is added last. A child that names one serves that; whoever names it adds it ([`Stack::add_policy`]).
     ///
     /// A policy of a connection that was removed goes on with a child of the same name and selectors.
     ///

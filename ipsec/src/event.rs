@@ -16,6 +16,8 @@ use ipsec_wire::{IpProtocol, Spi};
 
 use crate::{DropReason, InstallError, Volume};
 
+mod display;
+
 /// Where a datagram came from and what its IP header said.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Meta {
@@ -126,7 +128,8 @@ pub enum Output {
     Timeout(Option<Instant>),
 }
 
-/// One event of one IKE SA. SAs are already installed, or gone, when the event tells of it.
+/// One event of one IKE SA. SAs are already installed, or gone, when the event tells of it. `Display` is a line for
+/// people; of failures it says what did not match, ours against theirs.
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum Event {
@@ -167,7 +170,7 @@ pub enum Event {
     },
     /// A Child SA did not come about, or its rekey failed for good; the IKE SA stays.
     ChildFailed {
-        /// The child's name in the configuration.
+        /// The child's name in the configuration, or the connection's where the peer asked for none of its children.
         child: String,
         /// Why.
         error: Box<Error>,

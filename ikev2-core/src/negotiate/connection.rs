@@ -10,7 +10,7 @@ use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::fmt;
 
-use crate::config::{ConnectionId, PeerIdentity};
+use crate::config::ConnectionId;
 use crate::ike_sa::Connection;
 
 /// The most candidates whose reasons are kept.
@@ -119,10 +119,7 @@ fn reason(connection: &Connection, why: Unfit) -> Rejected {
     let expects = match why {
         Unfit::Addresses => alloc::format!("{} with {}", address(config.local), address(config.remote)),
         Unfit::Proposals => config.suites.iter().map(ToString::to_string).collect::<Vec<_>>().join(", "),
-        Unfit::RemoteIdentity => match &config.remote_id {
-            PeerIdentity::Exactly(identity) => identity.to_string(),
-            PeerIdentity::Any => String::from("anybody"),
-        },
+        Unfit::RemoteIdentity => config.remote_id.to_string(),
         Unfit::LocalIdentity => config.local_id.to_string(),
         Unfit::Method | Unfit::Proof => String::from("shared key"),
     };

@@ -317,7 +317,7 @@ impl AuthSent {
         let config = &common.connection.config;
         if !config.remote_id.admits(&remote_id) {
             return Err(Error::AuthenticationFailed(Box::new(AuthFailure::UnknownIdentity {
-                ours: alloc::string::ToString::to_string(&config.local_id),
+                expected: alloc::string::ToString::to_string(&config.remote_id),
                 theirs: remote_id,
             })));
         }

@@ -359,8 +359,12 @@ impl InitReceived {
             wanted.as_ref().is_none_or(|wanted| *wanted == connection.config.local_id)
         });
         if contenders.fit.is_empty() {
-            let only = AuthFailure::UnknownIdentity { ours: ours(), theirs: theirs.clone() };
-            return Err(failed(&contenders, only));
+            // Even of a single connection it is worth telling whom it expects.
+            return Err(Error::AuthenticationFailed(Box::new(AuthFailure::NoConnection {
+                ours: ours(),
+                theirs: theirs.clone(),
+                rejected: contenders.reasons(),
+            })));
         }
         let Some(auth) = request.auth else {
             contenders.narrow(Unfit::Method, |_| false);
