@@ -181,6 +181,7 @@ fn the_help_is_complete() {
         "--brief",
         "--whole",
         "--color",
+        "IKETCP",
         "Exit codes",
         "Examples",
         "NO_COLOR",
@@ -238,4 +239,115 @@ fn fragments_of_ip_are_put_together() {
     let output = inspect(part.to_str().unwrap(), &["--json"]);
     assert_eq!(output.status.code(), Some(0));
     assert!(!text(&output).contains("IKEv2"), "{}", text(&output));
+}
+
+/// The packets of a capture without frames around them.
+fn packets_of(capture: &str) -> Vec<Vec<u8>> {
+    let file =
+        std::fs::read(PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/data").join(capture)).unwrap();
+    let (mut rest, mut packets) = (&file[24..], Vec::new());
+    while let Some((header, after)) = rest.split_first_chunk::<16>() {
+        let len = u32::from_le_bytes(header[8..12].try_into().unwrap()) as usize;
+        let (packet, after) = after.split_at(len);
+        packets.push(packet.to_vec());
+        rest = after;
+    }
+    packets
+}
+
+const TCP_KEYS: [&str; 4] =
+    ["--ike-keys", "@tcp_encap_ikev2_decryption_table", "--esp-keys", "@tcp_encap_esp_sa"];
+
+/// What is in a capture over TCP: the frame, which end sent it, what it is, and what tells it from others.
+fn over_tcp(capture: &str, more: &[&str]) -> (Option<i32>, Vec<(u64, String)>) {
+    let output = inspect(capture, &[&["--json"], &TCP_KEYS[..], more].concat());
+    let packets = objects(&output);
+    let shown = packets.iter().map(|packet| {
+        assert_eq!(packet["transport"], "TCP", "{packet}");
+        let text = |name: &str| packet[name].as_str().unwrap_or_default();
+        let from = packet["src_port"].as_u64().unwrap();
+        let what = match text("protocol") {
+            _ if packet["error"].is_string() => text("error").to_owned(),
+            "IKEv2" => format!("{} {} {}", text("exchange"), packet["message_id"], packet["inside"]),
+            "ESP" => format!("ESP {} {} {}", text("spi"), packet["seq"], text("inside")),
+            _ => format!("{} {}", text("protocol"), text("summary")),
+        };
+        assert!(text("inside").is_empty() || packet["icv_checked"] == true, "{packet}");
+        (packet["number"].as_u64().unwrap(), format!("{from} {what}"))
+    });
+    (output.status.code(), shown.collect())
+}
+
+#[test]
+fn a_tcp_stream_in_awkward_segments() {
+    // The frames, lengths, sequence numbers and inner packets are also those that tshark 4.0 reassembles and decrypts.
+    let expected = [
+        (5, "40000 TCP-encapsulation stream prefix"),
+        (9, "40000 IKE_SA_INIT 0 null"),
+        (10, "4500 IKE_SA_INIT 0 null"),
+        (13, "40000 INFORMATIONAL 1 []"),
+        (13, "40000 ESP 0xc0ffee01 1 10.1.0.1 > 10.2.0.2, ICMP type 8 code 0, 68 octets"),
+        (13, "40000 NAT-keepalive "),
+        (13, "40000 TCP-encapsulation empty message"),
+        (15, "4500 INFORMATIONAL 1 []"),
+        (15, "4500 ESP 0xc0ffee02 1 10.2.0.2 > 10.1.0.1, ICMP type 0 code 0, 68 octets"),
+        (20, "40000 ESP 0xc0ffee01 2 10.1.0.1 > 10.2.0.2, ICMP type 8 code 0, 1328 octets"),
+        (20, "40000 ESP 0xc0ffee01 3 10.1.0.1 > 10.2.0.2, ICMP type 8 code 0, 28 octets"),
+        (20, "40000 INFORMATIONAL 2 [\"D\"]"),
+        (21, "4500 ESP 0xc0ffee02 2 10.2.0.2 > 10.1.0.1, ICMP type 0 code 0, 1328 octets"),
+        (21, "4500 INFORMATIONAL 2 []"),
+        (33, "50001 TCP-encapsulation stream prefix"),
+        (33, "50001 IKE_SA_INIT 0 null"),
+        (34, "8443 IKE_SA_INIT 0 null"),
+        (34, "8443 ESP 0xc0ffee02 3 10.2.0.2 > 10.1.0.1, ICMP type 0 code 0, 37 octets"),
+    ];
+    let expected = expected.map(|(number, what)| (number, what.to_owned()));
+    let (code, shown) = over_tcp("tcp_encap.pcap", &[]);
+    assert_eq!((code, shown.as_slice()), (Some(0), &expected[..]));
+    // In the opposite order behind the SYNs, in the end the same.
+    let mut packets = packets_of("tcp_encap.pcap");
+    packets[2..21].reverse();
+    packets.swap(0, 1);
+    let reversed = capture_of("tcp-reversed.pcap", &packets);
+    let (code, shown) = over_tcp(reversed.to_str().unwrap(), &[]);
+    let sorted = |shown: &[(u64, String)]| {
+        let mut shown: Vec<String> = shown.iter().map(|(_, what)| what.clone()).collect();
+        shown.sort();
+        shown
+    };
+    assert_eq!((code, sorted(&shown)), (Some(0), sorted(&expected)));
+
+    let text = text(&inspect("tcp_encap.pcap", &["--brief"]));
+    assert!(
+        text.contains(" 192.0.2.2:4500 > 192.0.2.1:40000 TCP IKEv2 IKE_SA_INIT response 0: SA KE"),
+        "{text}"
+    );
+}
+
+#[test]
+fn a_segment_of_a_tcp_stream_is_missing() {
+    let whole = over_tcp("tcp_encap.pcap", &[]).1;
+    let packets = packets_of("tcp_encap.pcap");
+    let mut lost = packets.clone();
+    lost.remove(18);
+    let (code, shown) = over_tcp(capture_of("tcp-lost.pcap", &lost).to_str().unwrap(), &[]);
+    assert_eq!(code, Some(1));
+    let errors: Vec<_> = shown.iter().filter(|(_, what)| what.contains("not in the capture")).collect();
+    // What the client sent behind it is missing, at its end that is said, and all of the server's is there.
+    assert_eq!(errors.len(), 1, "{shown:?}");
+    assert!(errors[0].1.starts_with("40000 what the sender sent from sequence number 163 on"), "{errors:?}");
+    let of =
+        |shown: &[(u64, String)], port: &str| shown.iter().filter(|(_, it)| it.starts_with(port)).count();
+    assert_eq!((of(&shown, "4500 "), of(&shown, "40000 ")), (of(&whole, "4500 "), 6 + 1));
+
+    // What begins in the middle is taken from a message on, where a port says what it is.
+    let middle = capture_of("tcp-middle.pcap", &packets[33..34]);
+    let (code, shown) = over_tcp(middle.to_str().unwrap(), &["--encap-port", "8443"]);
+    assert_eq!(code, Some(0));
+    assert_eq!(shown.iter().map(|(_, what)| what).collect::<Vec<_>>(), [&whole[16].1, &whole[17].1]);
+    assert_eq!(over_tcp(middle.to_str().unwrap(), &[]), (Some(0), vec![]));
+    let middle = capture_of("tcp-unaligned.pcap", &packets[10..24]);
+    let (code, shown) = over_tcp(middle.to_str().unwrap(), &[]);
+    assert_eq!((code, shown.len()), (Some(0), 2), "{shown:?}");
+    assert!(shown.iter().all(|(_, what)| what.contains("beginning is not in the capture")), "{shown:?}");
 }

@@ -1,21 +1,24 @@
 //! What a frame carries, as far as IPsec goes, and what is inside where there are keys.
 
 use alloc::collections::BTreeMap;
-use core::net::IpAddr;
+use core::net::{IpAddr, SocketAddr};
 use core::time::Duration;
 
 use ipsec_sa::{Instant, Reassembled, Reassembly, ReassemblyLimits};
 use ipsec_wire::ike::{ExchangeType, Header, MessageView, PayloadChain, PayloadType};
 use ipsec_wire::isakmp::IsakmpView;
 use ipsec_wire::{
-    AhView, EspView, IkeSpi, IpCompView, IpProtocol, IpView, Limits, UdpEncap, classify_udp_encap,
+    AhView, EspView, IkeSpi, IpCompView, IpProtocol, IpView, Limits, NON_ESP_MARKER, UdpEncap,
+    classify_udp_encap,
 };
 
 use crate::capture::Frame;
 use crate::keys::KeyTables;
 use crate::link;
+use crate::stream::Found;
+use crate::tcp::{Connections, Segment, Sent};
 
-/// Which UDP ports carry what.
+/// Which ports carry what; those of `encap` TCP's as well.
 pub(crate) struct Ports {
     pub(crate) ike: Vec<u16>,
     pub(crate) encap: Vec<u16>,
@@ -36,6 +39,8 @@ pub(crate) struct Packet {
     pub(crate) time: Duration,
     pub(crate) addresses: Option<(IpAddr, IpAddr)>,
     pub(crate) ports: Option<(u16, u16)>,
+    /// The packet was found in a TCP stream, and its last octets in this frame.
+    pub(crate) over_tcp: bool,
     /// What it is: "IKEv2", "ESP".
     pub(crate) protocol: &'static str,
     /// On one line.
@@ -92,16 +97,42 @@ pub(crate) struct Dissector {
     fragments: BTreeMap<MessageKey, Pieces>,
     /// Of IP packets.
     reassembly: Reassembly,
+    connections: Connections,
+    /// Number and time of the last frame.
+    last: (usize, Duration),
 }
 
 impl Dissector {
     pub(crate) fn new(ports: Ports, keys: KeyTables) -> Self {
         let reassembly = Reassembly::new(ReassemblyLimits::default());
-        Self { ports, keys, recognised: BTreeMap::new(), fragments: BTreeMap::new(), reassembly }
+        Self {
+            ports,
+            keys,
+            recognised: BTreeMap::new(),
+            fragments: BTreeMap::new(),
+            reassembly,
+            connections: Connections::default(),
+            last: Default::default(),
+        }
     }
 
-    /// What a frame carries; `None` when it is none of IPsec's.
-    pub(crate) fn packet(&mut self, frame: &Frame) -> Option<Packet> {
+    /// What a frame carries: nothing when it is none of IPsec's, and several packets when they end in the same TCP segment.
+    pub(crate) fn packets(&mut self, frame: &Frame) -> Vec<Packet> {
+        self.last = (frame.number, frame.time);
+        let mut packets = Vec::new();
+        let packet = self.packet(frame, &mut packets);
+        packets.extend(packet);
+        packets
+    }
+
+    /// What is to be said at the end of the capture.
+    pub(crate) fn finish(&mut self) -> Vec<Packet> {
+        let sent = self.connections.finish();
+        sent.into_iter().map(|sent| self.of_stream(sent)).collect()
+    }
+
+    /// What a frame carries besides what a stream brings to light.
+    fn packet(&mut self, frame: &Frame, streams: &mut Vec<Packet>) -> Option<Packet> {
         let octets = link::ip_packet(frame.link, &frame.octets)?;
         let mut packet = Packet { number: frame.number, time: frame.time, ..Packet::default() };
         let cut_off = frame.octets.len() < frame.wire_len;
@@ -122,12 +153,12 @@ impl Dissector {
             Some(whole) => {
                 packet.set("reassembled_octets", whole.len());
                 match IpView::parse(&whole) {
-                    Ok(ip) => return self.upper(&mut packet, &ip).then_some(packet),
+                    Ok(ip) => return self.upper(&mut packet, &ip, streams).then_some(packet),
                     Err(error) => packet.fail(error),
                 }
                 Some(packet)
             }
-            None => self.upper(&mut packet, &ip).then_some(packet),
+            None => self.upper(&mut packet, &ip, streams).then_some(packet),
         }
     }
 
@@ -135,7 +166,8 @@ impl Dissector {
     fn put_together(&mut self, packet: &mut Packet, ip: &IpView<'_>) -> Option<Vec<u8>> {
         let upper = ip.upper_layer();
         upper.fragment.filter(|fragment| fragment.more || !fragment.is_first())?;
-        if !matches!(upper.protocol, IpProtocol::ESP | IpProtocol::AH | IpProtocol::UDP) {
+        let cut = [IpProtocol::ESP, IpProtocol::AH, IpProtocol::UDP, IpProtocol::TCP];
+        if !cut.contains(&upper.protocol) {
             return None;
         }
         let at = u64::try_from(packet.time.as_micros()).unwrap_or(u64::MAX);
@@ -150,7 +182,7 @@ impl Dissector {
     }
 
     /// Whether the packet is one of IPsec's.
-    fn upper(&mut self, packet: &mut Packet, ip: &IpView<'_>) -> bool {
+    fn upper(&mut self, packet: &mut Packet, ip: &IpView<'_>, streams: &mut Vec<Packet>) -> bool {
         let upper = ip.upper_layer();
         if let Some(fragment) = upper.fragment.filter(|fragment| fragment.more || !fragment.is_first()) {
             packet.protocol = "IP fragment";
@@ -159,7 +191,8 @@ impl Dissector {
                 upper.protocol, fragment.offset
             );
             let ours = matches!(upper.protocol, IpProtocol::ESP | IpProtocol::AH);
-            return ours || ip.ports().is_some_and(|ports| self.carries(ports, &self.ports.ike));
+            let udp = upper.protocol == IpProtocol::UDP;
+            return ours || udp && ip.ports().is_some_and(|ports| self.carries(ports, &self.ports.ike));
         }
         match upper.protocol {
             IpProtocol::ESP => self.esp(packet, ip.upper_payload()),
@@ -173,7 +206,9 @@ impl Dissector {
                 let Some(carried) = self.carried(ports, payload) else { return false };
                 packet.ports = Some(ports);
                 match (payload, carried) {
-                    (Some(payload), Carried::Encapsulated) => self.encapsulated(packet, payload),
+                    (Some(payload), Carried::Encapsulated) => {
+                        self.encapsulated(packet, classify_udp_encap(payload), "UDP-encapsulation");
+                    }
                     (Some(payload), Carried::Ike) => self.ike(packet, payload),
                     (None, _) => {
                         packet.protocol = "UDP";
@@ -181,9 +216,58 @@ impl Dissector {
                     }
                 }
             }
+            IpProtocol::TCP => return self.tcp(packet, ip, streams),
             _ => return false,
         }
         true
+    }
+
+    /// Whether the segment itself is to be shown, because it has no header.
+    fn tcp(&mut self, packet: &mut Packet, ip: &IpView<'_>, streams: &mut Vec<Packet>) -> bool {
+        let Some(ports) = ip.ports() else { return false };
+        let Some(segment) = Segment::parse(ip.upper_payload()) else {
+            (packet.protocol, packet.ports) = ("TCP", Some(ports));
+            packet.fail("truncated header");
+            return self.carries(ports, &self.ports.encap);
+        };
+        let (from, to) = (SocketAddr::new(ip.src(), ports.0), SocketAddr::new(ip.dst(), ports.1));
+        let (encap, keys) = (&self.ports.encap, &self.keys);
+        let recognise = |content: UdpEncap<'_>, len: usize| match content {
+            UdpEncap::Ike(message) => is_ike_v2(message, len.saturating_sub(NON_ESP_MARKER.len())),
+            UdpEncap::Esp(octets) => keys.has_esp(octets),
+            UdpEncap::Keepalive | UdpEncap::TooShort(_) => false,
+        };
+        let sent = self.connections.segment(from, to, &segment, |port| encap.contains(&port), &recognise);
+        for sent in sent {
+            let packet = self.of_stream(sent);
+            streams.push(packet);
+        }
+        false
+    }
+
+    /// What a TCP stream brought to light (RFC 9329).
+    fn of_stream(&mut self, sent: Sent) -> Packet {
+        let (number, time) = self.last;
+        let mut packet = Packet { number, time, over_tcp: true, ..Packet::default() };
+        packet.protocol = "TCP-encapsulation";
+        packet.addresses = Some((sent.from.ip(), sent.to.ip()));
+        packet.ports = Some((sent.from.port(), sent.to.port()));
+        packet.set("transport", "TCP");
+        match sent.found {
+            Found::Prefix => packet.summary = "stream prefix".into(),
+            // To be ignored (RFC 9329 §3).
+            Found::Frame(content) if content.is_empty() => packet.summary = "empty message".into(),
+            Found::Frame(content) => {
+                self.encapsulated(&mut packet, classify_udp_encap(&content), "TCP-encapsulation");
+            }
+            Found::Unaligned => {
+                packet.summary = "the stream's beginning is not in the capture: \
+                                  shown from a segment on that begins with a message"
+                    .into();
+            }
+            Found::Broken(why) => packet.fail(why),
+        }
+        packet
     }
 
     fn carries(&self, (source, destination): (u16, u16), ports: &[u16]) -> bool {
@@ -208,14 +292,14 @@ impl Dissector {
     /// By what can hardly be chance: a header of IKEv2 that measures the whole datagram, or an SPI that has a key.
     fn recognise(&self, payload: &[u8]) -> Option<Carried> {
         match classify_udp_encap(payload) {
-            UdpEncap::Ike(message) if is_ike_v2(message) => Some(Carried::Encapsulated),
+            UdpEncap::Ike(message) if is_ike_v2(message, message.len()) => Some(Carried::Encapsulated),
             UdpEncap::Esp(octets) if self.keys.has_esp(octets) => Some(Carried::Encapsulated),
-            _ => is_ike_v2(payload).then_some(Carried::Ike),
+            _ => is_ike_v2(payload, payload.len()).then_some(Carried::Ike),
         }
     }
 
-    fn encapsulated(&mut self, packet: &mut Packet, payload: &[u8]) {
-        match classify_udp_encap(payload) {
+    fn encapsulated(&mut self, packet: &mut Packet, what: UdpEncap<'_>, how: &'static str) {
+        match what {
             UdpEncap::Keepalive => {
                 packet.protocol = "NAT-keepalive";
             }
@@ -225,7 +309,7 @@ impl Dissector {
             }
             UdpEncap::Esp(octets) => self.esp(packet, octets),
             UdpEncap::TooShort(octets) => {
-                packet.protocol = "UDP-encapsulation";
+                packet.protocol = how;
                 packet.fail(format!("{} octets are neither IKE nor ESP", octets.len()));
             }
         }
@@ -351,10 +435,11 @@ impl Dissector {
     }
 }
 
-fn is_ike_v2(message: &[u8]) -> bool {
+/// Whether a message of `len` octets, of which these have come, has a header that says so.
+fn is_ike_v2(message: &[u8], len: usize) -> bool {
     let exchanges = ExchangeType::IKE_SA_INIT.0..=ExchangeType::IKE_FOLLOWUP_KE.0;
     Header::parse(message).is_ok_and(|header| {
-        let whole = usize::try_from(header.length) == Ok(message.len());
+        let whole = usize::try_from(header.length) == Ok(len);
         whole && header.major_version() == 2 && exchanges.contains(&header.exchange_type.0)
     })
 }

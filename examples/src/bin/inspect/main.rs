@@ -1,4 +1,4 @@
-//! Prints every IKE, ESP, AH and NAT traversal packet of a capture, decrypted where keys are given.
+//! Prints every IKE, ESP, AH and NAT traversal packet of a capture, over UDP and TCP, decrypted where keys are given.
 //!
 //! ```text
 //! inspect tunnel.pcapng --ike-keys ikev2_decryption_table --esp-keys esp_sa
@@ -14,6 +14,8 @@ mod dissect;
 mod keys;
 mod link;
 mod show;
+mod stream;
+mod tcp;
 
 use std::io::{self, BufWriter, IsTerminal, Write};
 use std::path::PathBuf;
@@ -21,7 +23,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, ValueEnum};
 
-use crate::dissect::{Dissector, Ports};
+use crate::dissect::{Dissector, Packet, Ports};
 use crate::keys::KeyTables;
 
 const AFTER_HELP: &str = "\
@@ -37,6 +39,9 @@ Examples:
   inspect capture.pcap --json | jq 'select(.error)'";
 
 /// Prints the IKE, ESP, AH, IPComp and NAT traversal packets of a capture as trees, decrypted where keys are given.
+///
+/// Fragments of IP are put together, and TCP connections followed that carry IKE and ESP (RFC 9329): their messages stand
+/// at the frame in which their last octets came, and where octets of a stream are missing, that is said once.
 ///
 /// Link types: Ethernet with VLAN tags, raw IP, Linux cooked captures, BSD loopback. The key tables are those of
 /// Wireshark's configuration folder, which strongSwan's save-keys plugin and this project's programs write too.
@@ -54,8 +59,9 @@ struct Arguments {
     /// UDP ports that carry IKE; may be given more than once. On other ports IKEv2 is known by its header.
     #[arg(long, value_name = "PORT", default_values_t = [500])]
     ike_port: Vec<u16>,
-    /// UDP ports that carry IKE behind the marker, and ESP; may be given more than once. Other ports are taken in where
-    /// IKEv2 stands behind the marker, or ESP with an SPI that has a key.
+    /// Ports of UDP and TCP that carry IKE behind the marker, and ESP; may be given more than once. Other ports of UDP are
+    /// taken in where IKEv2 stands behind the marker, or ESP with an SPI that has a key, and other ports of TCP where the
+    /// connection begins with IKETCP (RFC 9329).
     #[arg(long, value_name = "PORT", default_values_t = [4500])]
     encap_port: Vec<u16>,
     /// One JSON object a packet, each on a line of its own.
@@ -145,21 +151,23 @@ fn run(arguments: &Arguments) -> Result<bool, Failure> {
     let style =
         show::Style { color: arguments.color.wanted(), brief: arguments.brief, whole: arguments.whole };
     let mut all_parsed = true;
-    for frame in frames {
-        // A capture that breaks off is shown up to there.
-        let packet = match frame {
-            Ok(frame) => dissector.packet(&frame),
-            Err(error) => Some(dissect::Packet::broken_capture(&error)),
-        };
-        let Some(packet) = packet else { continue };
+    let mut show = |packet: &Packet| -> io::Result<()> {
         all_parsed &= packet.error.is_none();
         if arguments.json {
-            serde_json::to_writer(&mut out, &show::json(&packet)).map_err(io::Error::from)?;
-            out.write_all(b"\n")?;
+            serde_json::to_writer(&mut out, &show::json(packet)).map_err(io::Error::from)?;
+            out.write_all(b"\n")
         } else {
-            show::text(&mut out, &packet, style)?;
+            show::text(&mut out, packet, style)
+        }
+    };
+    for frame in frames {
+        // A capture that breaks off is shown up to there.
+        match frame {
+            Ok(frame) => dissector.packets(&frame).iter().try_for_each(&mut show)?,
+            Err(error) => show(&Packet::broken_capture(&error))?,
         }
     }
+    dissector.finish().iter().try_for_each(&mut show)?;
     out.flush()?;
     Ok(all_parsed)
 }

@@ -51,7 +51,7 @@ pub(crate) fn text(out: &mut impl Write, packet: &Packet, style: Style) -> io::R
     let mut line = String::new();
     let (seconds, micros) = (packet.time.as_secs(), packet.time.subsec_micros());
     let _ = write!(line, "{} ", style.paint(DIM, &format!("#{} {seconds}.{micros:06}", packet.number)));
-    let _ = write!(line, "{} ", route(packet));
+    let _ = write!(line, "{} {}", route(packet), if packet.over_tcp { "TCP " } else { "" });
     let _ = write!(line, "{} {}", style.paint(BOLD, packet.protocol), style.paint(CYAN, &packet.summary));
     if let Some(error) = &packet.error {
         let _ = write!(line, " {}", style.paint(RED, &format!("does not parse: {error}")));
