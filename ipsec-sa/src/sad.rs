@@ -23,7 +23,7 @@ use crate::foreign::Foreign;
 /// Memory: eight octets and an `Option<S>` for each SA that was ever there at once, at most `capacity` and the quarantine,
 /// and a thirty-second of that ahead: for SAs in boxes less than 17 octets each, the pointer included. Four octets of
 /// queue for each slot that is not in use, as many again while the queue has just grown. SPIs of others take at
-/// most 16 octets of table and an `Option<S>` with its SPI. Where slots are aligned, each is filled up to whole lines.
+/// most 17 octets of table and an `Option<S>` with its SPI. Where slots are aligned, each is filled up to whole lines.
 ///
 /// `A` is what slots are aligned like: nothing, or a [`CacheLine`].
 #[derive(Clone)]
