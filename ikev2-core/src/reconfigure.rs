@@ -34,7 +34,7 @@ impl Established {
                 None => gone.push(child.inbound),
             }
         }
-        for task in self.tasks.iter_mut().chain(&mut self.deferred) {
+        for task in self.tasks.iter_mut().chain(self.deferred.iter_mut().map(|it| &mut it.task)) {
             if let Task::CreateChild { config, .. } = task
                 && let Some(new) = successor(config, new)
             {
@@ -46,7 +46,7 @@ impl Established {
             _ => true,
         };
         self.tasks.retain(asked);
-        self.deferred.retain(asked);
+        self.deferred.retain(|it| asked(&it.task));
         for inbound in gone {
             let open = self.children.get(&inbound).is_some_and(|child| child.phase == ChildPhase::Open);
             if open {

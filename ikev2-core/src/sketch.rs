@@ -15,7 +15,7 @@ use crate::exchange::create_child::{AfterInstall, ChildAnswer, ChildRequest, Chi
 use crate::exchange::rekey_ike::{IkeAnswer, IkeRequest, IkeResponse, PeerIkeRekey};
 use crate::exchange::response_cache::ResponseCache;
 use crate::exchange::retransmit::Retransmission;
-use crate::exchange::task::{Continuation, Purpose, Task};
+use crate::exchange::task::{Continuation, Deferred, Purpose, Task};
 use crate::exchange::window::{Datagrams, RequestWindow, Sent};
 use crate::ike_sa::{Common, IkeSa};
 use crate::io::IkeHandle;
@@ -487,7 +487,8 @@ impl Pen<'_> {
             self.task(task);
         }
         self.count(deferred.len());
-        for task in deferred {
+        for Deferred { at, task } in deferred {
+            self.time(*at);
             self.task(task);
         }
         self.count(jobs.len());

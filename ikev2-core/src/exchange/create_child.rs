@@ -259,6 +259,9 @@ impl Established {
                 }
             }
             Refused::ForGood => {
+                if notify == NotifyType::TEMPORARY_FAILURE && request.replaces.is_some() {
+                    self.out_of_step(cx, common);
+                }
                 let error = match &request.offer {
                     Some(offer) => refusal(offer, notify, data),
                     None => Error::NotifyReceived { notify, data: Vec::new() },

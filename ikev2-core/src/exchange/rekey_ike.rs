@@ -173,6 +173,9 @@ impl Established {
                 self.later(cx, common, Task::RekeyIke { retries });
             }
             Refused::Later | Refused::ForGood => {
+                if notify == NotifyType::TEMPORARY_FAILURE && self.peer_ike_rekey.is_none() {
+                    self.out_of_step(cx, common);
+                }
                 let data = data.iter().copied().take(64).collect();
                 self.rekey_failed(cx, common, Error::NotifyReceived { notify, data });
             }
@@ -255,7 +258,8 @@ impl Established {
             .partition(|task| task.is_about_children() || matches!(task, Task::DeleteIke));
         self.tasks = own;
         let mut tasks: Vec<Task> = Vec::from(tasks);
-        tasks.extend(core::mem::take(&mut self.deferred).into_iter().filter(Task::is_about_children));
+        let deferred = core::mem::take(&mut self.deferred).into_iter().map(|it| it.task);
+        tasks.extend(deferred.filter(Task::is_about_children));
         let mut children = core::mem::take(&mut self.children);
         for child in children.values_mut() {
             // The peer takes part in no rekey of the IKE SA while it waits for an answer (RFC 7296 §2.25.1).

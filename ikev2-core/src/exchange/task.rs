@@ -2,10 +2,12 @@
 
 use alloc::boxed::Box;
 use alloc::sync::Arc;
+use core::time::Duration;
 
-use ipsec_sa::{Flow, SecurityProtocol};
+use ipsec_sa::{Flow, Instant, Role, SecurityProtocol};
 use ipsec_wire::Spi;
 
+use super::MAX_TASK_RETRIES;
 use super::child::Ending;
 use super::create_child::{AfterInstall, ChildAnswer, ChildRequest, ChildResponse};
 use super::rekey_ike::{IkeAnswer, IkeRequest, IkeResponse};
@@ -38,6 +40,27 @@ impl Task {
         matches!(self, Self::RekeyIke { .. } | Self::DeleteIke)
     }
 
+    /// How often the peer has put it off.
+    fn retries(&self) -> u8 {
+        match self {
+            Self::CreateChild { retries, .. }
+            | Self::RekeyChild { retries, .. }
+            | Self::RekeyIke { retries } => *retries,
+            _ => 0,
+        }
+    }
+
+    /// How long one side waits before it tries again, and how many percent of that are taken off at random: twice as long
+    /// from time to time, so that all tries take the several minutes of RFC 7296 §2.25.
+    pub(crate) fn wait(&self, role: Role) -> (Duration, u8) {
+        let doublings = u32::from(self.retries().saturating_sub(1).min(MAX_TASK_RETRIES));
+        let whole = FIRST_WAIT.saturating_mul(1 << doublings).min(LONGEST_WAIT);
+        match role {
+            Role::Initiator => (whole * INITIATOR_SHARE / 100, 33),
+            Role::Responder => (whole, 25),
+        }
+    }
+
     /// Whether it concerns children, and so moves on to the IKE SA that inherits them.
     pub(crate) fn is_about_children(&self) -> bool {
         matches!(
@@ -49,6 +72,24 @@ impl Task {
         )
     }
 }
+
+/// A task that waits for the peer to be less busy.
+#[derive(Clone, Debug)]
+pub(crate) struct Deferred {
+    pub(crate) at: Instant,
+    pub(crate) task: Task,
+}
+
+/// Before a task that the peer has put off once is tried again.
+const FIRST_WAIT: Duration = Duration::from_secs(4);
+
+/// The longest wait between two tries.
+const LONGEST_WAIT: Duration = Duration::from_secs(60);
+
+/// What part of a wait is waited, in percent: so much by the one who began the IKE SA and the whole by the other, less
+/// up to a third or a quarter at random. Two sides that refuse each other's requests because of their own never come
+/// back in step: the one waits for half to three quarters, the other for three quarters to the whole.
+const INITIATOR_SHARE: u32 = 75;
 
 /// What the answer to a request is for.
 #[derive(Clone, Debug)]
@@ -94,5 +135,36 @@ impl Continuation {
     /// Whether it is part of our rekey of the IKE SA.
     pub(crate) fn is_our_ike_rekey(&self) -> bool {
         matches!(self, Self::IkeStart(_) | Self::IkeComplete(..))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use alloc::vec::Vec;
+
+    use super::*;
+
+    #[test]
+    fn tries_are_ever_further_apart_up_to_a_bound_and_take_several_minutes() {
+        let wait = |role, retries| Task::RekeyIke { retries }.wait(role);
+        let waits: Vec<u64> =
+            (1..=MAX_TASK_RETRIES).map(|retries| wait(Role::Responder, retries).0.as_secs()).collect();
+        assert_eq!(waits, [4, 8, 16, 32, 60, 60, 60, 60]);
+        // The shortest and the longest.
+        let range = |role, retries| {
+            let (most, jitter) = wait(role, retries);
+            (most * (100 - u32::from(jitter)) / 100, most)
+        };
+        let total: Duration = (1..=MAX_TASK_RETRIES).map(|retries| range(Role::Initiator, retries).0).sum();
+        assert!(total > Duration::from_secs(150), "{total:?}");
+        // After whatever rounds in which both were put off, they do not come back together.
+        for retries in 1..=MAX_TASK_RETRIES {
+            let (first, second) = (range(Role::Initiator, retries), range(Role::Responder, retries));
+            assert!(first.0 < first.1 && first.1 <= second.0 && second.0 < second.1, "{first:?} {second:?}");
+        }
+        // What was not refused waits as at first; what cannot be does not overflow.
+        assert_eq!(wait(Role::Responder, 0).0, FIRST_WAIT);
+        assert_eq!(Task::TellInvalidSpi(Spi(1)).wait(Role::Responder).0, FIRST_WAIT);
+        assert_eq!(wait(Role::Responder, u8::MAX).0, LONGEST_WAIT);
     }
 }

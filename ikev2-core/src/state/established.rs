@@ -8,7 +8,6 @@ use alloc::collections::VecDeque;
 use alloc::sync::Arc;
 use alloc::vec;
 use alloc::vec::Vec;
-use core::time::Duration;
 
 use ipsec_sa::{Instant, Role, SaUpdate, SecurityProtocol};
 use ipsec_wire::Spi;
@@ -30,7 +29,7 @@ use crate::exchange::create_child::{ChildRequest, is_about_ike};
 use crate::exchange::rekey_ike::PeerIkeRekey;
 use crate::exchange::response_cache::{ResponseCache, Standing};
 use crate::exchange::retransmit::{Retransmission, RetransmitStep};
-use crate::exchange::task::{Continuation, Purpose, Task};
+use crate::exchange::task::{Continuation, Deferred, Purpose, Task};
 use crate::exchange::window::{RequestWindow, Sent};
 use crate::identity::Identity;
 use crate::ike_sa::{ChildTable, Common, Connection, Incoming, Step, TimerKind, marked, sk_names};
@@ -67,7 +66,7 @@ pub(crate) struct Established {
     pub(crate) children: ChildTable,
     pub(crate) tasks: VecDeque<Task>,
     /// Tasks that wait for the peer to be less busy.
-    pub(crate) deferred: Vec<Task>,
+    pub(crate) deferred: Vec<Deferred>,
     pub(crate) jobs: Table<OpId, Continuation>,
     pub(crate) peer_ike_rekey: Option<PeerIkeRekey>,
     /// The IKE SA that the peer wants this one to replace, while our own rekey of that is not decided.
@@ -294,11 +293,43 @@ impl Established {
         }
     }
 
-    /// Puts a task off for a few seconds.
+    /// Puts a task off for a while (RFC 7296 §2.25).
     pub(crate) fn later(&mut self, cx: &mut Cx<'_>, common: &mut Common, task: Task) {
-        self.deferred.push(task);
-        let wait = cx.jittered(Duration::from_secs(4), 75);
-        common.timers.entry(TimerKind::TaskRetry, || cx.now + wait);
+        let (wait, jitter) = task.wait(common.role);
+        let at = cx.now + cx.jittered(wait, jitter);
+        self.deferred.push(Deferred { at, task });
+        self.watch_deferred(common);
+    }
+
+    /// Takes up what was put off until now.
+    fn take_deferred(&mut self, now: Instant, common: &mut Common) {
+        let (due, waiting) = core::mem::take(&mut self.deferred).into_iter().partition(|it| it.at <= now);
+        self.deferred = waiting;
+        self.tasks.extend(Vec::into_iter(due).map(|it: Deferred| it.task));
+        self.watch_deferred(common);
+    }
+
+    fn watch_deferred(&self, common: &mut Common) {
+        if let Some(at) = self.deferred.iter().map(|it| it.at).min() {
+            common.timers.insert(TimerKind::TaskRetry, at);
+        }
+    }
+
+    /// Everything that is to be done yet.
+    pub(crate) fn waiting_tasks(&self) -> impl Iterator<Item = &Task> {
+        self.tasks.iter().chain(self.deferred.iter().map(|it| &it.task))
+    }
+
+    /// For minutes the peer has put off what can be put off for seconds only: it has another notion of this IKE SA, which
+    /// is closed (RFC 7296 §2.25). Where we know how to reach the peer, a new one is made first.
+    pub(crate) fn out_of_step(&mut self, cx: &mut Cx<'_>, common: &mut Common) {
+        if self.phase != Phase::Open {
+            return;
+        }
+        match common.connection.config.first_path() {
+            Some(_) => reauth::due(cx, common),
+            None => self.tasks.push_back(Task::DeleteIke),
+        }
     }
 
     pub(crate) fn is_rekeying_ike(&self) -> bool {
@@ -318,7 +349,7 @@ impl Established {
 
     /// Whether a child of this kind is being made.
     pub(crate) fn awaits(&self, config: &Arc<ChildConfig>) -> bool {
-        let mut tasks = self.tasks.iter().chain(&self.deferred);
+        let mut tasks = self.waiting_tasks();
         let requests = self.requests.iter().filter_map(|sent| match &sent.purpose {
             Purpose::Child(request) => Some(request),
             _ => None,
@@ -366,7 +397,7 @@ impl Established {
 
     /// The same for a request to rekey it: one that we are about to delete takes no successor of the peer's any more.
     pub(crate) fn rekey_activity(&self, inbound: Option<Spi>) -> ChildActivity {
-        let condemned = self.tasks.iter().chain(&self.deferred).any(
+        let condemned = self.waiting_tasks().any(
             |task| matches!(task, Task::DeleteChild { inbound: condemned, .. } if Some(*condemned) == inbound),
         ) || self.jobs.values().any(|job| job.deletes(inbound));
         match self.child_activity(inbound) {
@@ -692,7 +723,7 @@ impl Established {
                     Phase::Replaced | Phase::Deleting => self.tasks.push_back(Task::DeleteIke),
                 },
                 TimerKind::Reauth if self.phase == Phase::Open => reauth::due(cx, common),
-                TimerKind::TaskRetry => self.tasks.extend(core::mem::take(&mut self.deferred)),
+                TimerKind::TaskRetry => self.take_deferred(cx.now, common),
                 TimerKind::Liveness => self.on_liveness_due(cx, common),
                 TimerKind::Keepalive => {
                     let path = common.path;

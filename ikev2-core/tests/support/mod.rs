@@ -2,6 +2,7 @@
 
 pub mod puppet;
 
+use core::convert::Infallible;
 use core::net::{IpAddr, Ipv4Addr};
 use core::time::Duration;
 use std::collections::{BTreeMap, VecDeque};
@@ -18,7 +19,7 @@ use ipsec_crypto::{Secret, Suite, rustcrypto};
 use ipsec_sa::{Instant, SaParams};
 use ipsec_wire::Spi;
 use rand_chacha::ChaCha20Rng;
-use rand_chacha::rand_core::SeedableRng;
+use rand_chacha::rand_core::{SeedableRng, TryCryptoRng, TryRng};
 
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub enum Side {
@@ -70,6 +71,8 @@ pub struct Options {
     pub intermediate_a: Vec<Vec<u8>>,
     /// Whether B takes that.
     pub intermediate_b: bool,
+    /// Timers take all the time they may: no jitter, on either side.
+    pub in_step: bool,
     /// Soft and hard lifetime of children at A, in seconds.
     pub lifetime_a: (Option<u64>, Option<u64>),
 }
@@ -102,6 +105,7 @@ impl Default for Options {
             tell_strangers: false,
             intermediate_a: Vec::new(),
             intermediate_b: true,
+            in_step: false,
             lifetime_a: (None, None),
         }
     }
@@ -207,6 +211,30 @@ pub fn connection(options: &Options, side: Side) -> ConnectionConfig {
     connection
 }
 
+/// A generator from which jitter may be drawn as none: nothing else draws whole words.
+struct Flat {
+    inner: ChaCha20Rng,
+    flat: bool,
+}
+
+impl TryRng for Flat {
+    type Error = Infallible;
+
+    fn try_next_u32(&mut self) -> Result<u32, Infallible> {
+        self.inner.try_next_u32()
+    }
+
+    fn try_next_u64(&mut self) -> Result<u64, Infallible> {
+        if self.flat { Ok(0) } else { self.inner.try_next_u64() }
+    }
+
+    fn try_fill_bytes(&mut self, out: &mut [u8]) -> Result<(), Infallible> {
+        self.inner.try_fill_bytes(out)
+    }
+}
+
+impl TryCryptoRng for Flat {}
+
 struct Host {
     endpoint: Endpoint,
     path: Path,
@@ -255,7 +283,8 @@ impl Pair {
                 config.acknowledge_install = true;
             }
             let seed = options.seed * 2 + u64::from(side == Side::B);
-            let rng = Box::new(ChaCha20Rng::seed_from_u64(seed));
+            let rng = Flat { inner: ChaCha20Rng::seed_from_u64(seed), flat: options.in_step };
+            let rng = Box::new(rng);
             let mut endpoint = Endpoint::new(config, rustcrypto::provider(), rng, Instant::ZERO);
             let connection = connection(&options, side);
             endpoint.add_connection(connection).unwrap();
