@@ -8,9 +8,10 @@ use alloc::string::String;
 use core::fmt;
 use core::net::IpAddr;
 
+use ipsec_crypto::CryptoProvider;
 use ipsec_sa::{Direction, SaParams, SecurityProtocol};
 use ipsec_wire::IkeSpi;
-use ipsec_wire::ike::{EncrId, IntegId};
+use ipsec_wire::ike::IntegId;
 
 use crate::keys::{IkeSuite, SkKeys};
 
@@ -23,31 +24,10 @@ pub fn ikev2_decryption_table_line(
     suite: &IkeSuite,
     keys: &SkKeys,
 ) -> Option<String> {
-    let bits = suite.key_len.checked_mul(8)?;
-    let encr = match suite.encr.id() {
-        EncrId::NULL => String::from("NULL [RFC2410]"),
-        EncrId::TRIPLE_DES => String::from("3DES [RFC2451]"),
-        EncrId::AES_CBC => format!("AES-CBC-{bits} [RFC3602]"),
-        EncrId::AES_CTR => format!("AES-CTR-{bits} [RFC5930]"),
-        EncrId::AES_GCM_8 => format!("AES-GCM-{bits} with 8 octet ICV [RFC5282]"),
-        EncrId::AES_GCM_12 => format!("AES-GCM-{bits} with 12 octet ICV [RFC5282]"),
-        EncrId::AES_GCM_16 => format!("AES-GCM-{bits} with 16 octet ICV [RFC5282]"),
-        EncrId::AES_CCM_8 => format!("AES-CCM-{bits} with 8 octet ICV [RFC5282]"),
-        EncrId::AES_CCM_12 => format!("AES-CCM-{bits} with 12 octet ICV [RFC5282]"),
-        EncrId::AES_CCM_16 => format!("AES-CCM-{bits} with 16 octet ICV [RFC5282]"),
-        _ => return None,
-    };
-    let integ = match suite.integ.map_or(IntegId::NONE, |row| row.id()) {
-        IntegId::NONE => "NONE [RFC4306]",
-        IntegId::HMAC_MD5_96 => "HMAC_MD5_96 [RFC2403]",
-        IntegId::HMAC_MD5_128 => "HMAC_MD5_128 [RFC4595]",
-        IntegId::HMAC_SHA1_96 => "HMAC_SHA1_96 [RFC2404]",
-        IntegId::HMAC_SHA1_160 => "HMAC_SHA1_160 [RFC4595]",
-        IntegId::HMAC_SHA2_256_128 => "HMAC_SHA2_256_128 [RFC4868]",
-        IntegId::HMAC_SHA2_384_192 => "HMAC_SHA2_384_192 [RFC4868]",
-        IntegId::HMAC_SHA2_512_256 => "HMAC_SHA2_512_256 [RFC4868]",
-        IntegId::AES_XCBC_96 | IntegId::AES_CMAC_96 => "ANY 96-bits of Authentication [No Checking]",
-        _ => return None,
+    let encr = suite.encr.wireshark_ike(suite.key_len)?;
+    let integ = match suite.integ {
+        Some(row) => row.wireshark_ike()?,
+        None => "NONE [RFC4306]",
     };
     let hex = |secret: &ipsec_crypto::Secret| format!("{}", Hex(secret.expose()));
     Some(format!(
@@ -59,10 +39,11 @@ pub fn ikev2_decryption_table_line(
     ))
 }
 
-/// A line for the file `esp_sa`, without the end of the line: one direction of a Child SA. `None` for AH and where
-/// Wireshark has no name for an algorithm.
+/// A line for the file `esp_sa`, without the end of the line: one direction of a Child SA, whose algorithms go by the names
+/// that the provider's rows have there. `None` for AH and where Wireshark has no name for an algorithm. A Wireshark too old
+/// to know a name says so and takes the other lines.
 #[must_use]
-pub fn esp_sa_line(params: &SaParams) -> Option<String> {
+pub fn esp_sa_line(params: &SaParams, provider: &CryptoProvider) -> Option<String> {
     if params.protocol != SecurityProtocol::Esp {
         return None;
     }
@@ -74,25 +55,10 @@ pub fn esp_sa_line(params: &SaParams) -> Option<String> {
         IpAddr::V4(_) => "IPv4",
         IpAddr::V6(_) => "IPv6",
     };
-    let encr = match params.algorithms.encr? {
-        EncrId::NULL => "NULL",
-        EncrId::TRIPLE_DES => "TripleDES-CBC [RFC2451]",
-        EncrId::AES_CBC => "AES-CBC [RFC3602]",
-        EncrId::AES_CTR => "AES-CTR [RFC3686]",
-        EncrId::AES_GCM_8 => "AES-GCM with 8 octet ICV [RFC4106]",
-        EncrId::AES_GCM_12 => "AES-GCM with 12 octet ICV [RFC4106]",
-        EncrId::AES_GCM_16 => "AES-GCM with 16 octet ICV [RFC4106]",
-        _ => return None,
-    };
+    let encr = provider.encr(params.algorithms.encr?)?.wireshark_esp()?;
     let integ = match params.algorithms.integ.unwrap_or(IntegId::NONE) {
         IntegId::NONE => "NULL",
-        IntegId::HMAC_MD5_96 => "HMAC-MD5-96 [RFC2403]",
-        IntegId::HMAC_SHA1_96 => "HMAC-SHA-1-96 [RFC2404]",
-        IntegId::HMAC_SHA2_256_128 => "HMAC-SHA-256-128 [RFC4868]",
-        IntegId::HMAC_SHA2_384_192 => "HMAC-SHA-384-192 [RFC4868]",
-        IntegId::HMAC_SHA2_512_256 => "HMAC-SHA-512-256 [RFC4868]",
-        IntegId::AES_XCBC_96 | IntegId::AES_CMAC_96 => "ANY 96 bit authentication [no checking]",
-        _ => return None,
+        id => provider.integ(id)?.wireshark_esp()?,
     };
     let key = |secret: &ipsec_crypto::Secret| match secret.is_empty() {
         true => String::new(),
@@ -116,9 +82,10 @@ impl fmt::Display for Hex<'_> {
 
 #[cfg(test)]
 mod tests {
-    use ipsec_crypto::Secret;
+    use ipsec_crypto::{Secret, rustcrypto};
     use ipsec_sa::{Encapsulation, Outer, Role, SaAlgorithms, SaKeys};
     use ipsec_wire::Spi;
+    use ipsec_wire::ike::EncrId;
 
     use super::*;
     use crate::testdata::{Recording, cbc_suite, gcm_suite};
@@ -165,26 +132,61 @@ mod tests {
         SaParams::new(Spi(0x4c79), direction, Role::Initiator, algorithms, keys, outer)
     }
 
+    /// The line of an SA and its algorithms.
+    fn esp_line(direction: Direction, encr: EncrId, integ: Option<IntegId>) -> Option<String> {
+        esp_sa_line(&params(direction, encr, integ), &rustcrypto::provider())
+    }
+
     #[test]
     fn esp_lines_follow_the_direction_and_have_all_eight_fields() {
         let key = "11".repeat(20);
         assert_eq!(
-            esp_sa_line(&params(Direction::Outbound, EncrId::AES_GCM_16, None)).unwrap(),
+            esp_line(Direction::Outbound, EncrId::AES_GCM_16, None).unwrap(),
             format!(
                 "\"IPv4\",\"10.10.0.1\",\"10.10.0.2\",\"0x00004c79\",\"AES-GCM with 16 octet ICV [RFC4106]\",\
                  \"0x{key}\",\"NULL\",\"\""
             )
         );
         assert_eq!(
-            esp_sa_line(&params(Direction::Inbound, EncrId::AES_CBC, Some(IntegId::HMAC_SHA2_256_128)))
-                .unwrap(),
+            esp_line(Direction::Inbound, EncrId::AES_CBC, Some(IntegId::HMAC_SHA2_256_128)).unwrap(),
             format!(
                 "\"IPv4\",\"10.10.0.2\",\"10.10.0.1\",\"0x00004c79\",\"AES-CBC [RFC3602]\",\"0x{key}\",\
                  \"HMAC-SHA-256-128 [RFC4868]\",\"0x22222222\""
             )
         );
-        assert_eq!(esp_sa_line(&params(Direction::Inbound, EncrId::CHACHA20_POLY1305, None)), None);
         let ah = params(Direction::Inbound, EncrId::NULL, None).with_protocol(SecurityProtocol::Ah);
-        assert_eq!(esp_sa_line(&ah), None);
+        assert_eq!(esp_sa_line(&ah, &rustcrypto::provider()), None);
+    }
+
+    /// What tshark 4.6 takes in its table `esp_sa`; 4.0 refuses the lines with implicit IVs and with ChaCha20.
+    #[test]
+    fn esp_lines_name_algorithms_as_wireshark_does() {
+        for (encr, integ, named) in [
+            (EncrId::AES_GCM_8, None, Some("AES-GCM with 8 octet ICV [RFC4106]")),
+            (EncrId::AES_GCM_16_IIV, None, Some("AES-GCM with IIV and 16 octet ICV [RFC4106 & RFC8750]")),
+            (EncrId::CHACHA20_POLY1305, None, Some("ChaCha20 with Poly1305 [RFC7634]")),
+            (EncrId::CHACHA20_POLY1305_IIV, None, Some("ChaCha20 with Poly1305 and IIV [RFC7634 & RFC8750]")),
+            (EncrId::AES_CTR, Some(IntegId::AES_CMAC_96), Some("AES-CTR [RFC3686]")),
+            (EncrId::NULL, Some(IntegId::AES_XCBC_96), Some("NULL")),
+            (EncrId::AES_CCM_16, None, None),
+            (EncrId::NULL_AUTH_AES_GMAC, None, None),
+        ] {
+            let line = esp_line(Direction::Inbound, encr, integ);
+            let fields: Option<alloc::vec::Vec<&str>> = line.as_ref().map(|line| line.split(',').collect());
+            let name = |at: usize| fields.as_ref().map(|fields| fields[at].trim_matches('"'));
+            assert_eq!(name(4), named, "{encr}");
+            let checked = if integ.is_some() { "ANY 96 bit authentication [no checking]" } else { "NULL" };
+            assert_eq!(name(6), named.map(|_| checked), "{encr}");
+        }
+    }
+
+    /// Wireshark's table of IKE SAs has no name for ChaCha20 and Poly1305.
+    #[test]
+    fn an_ike_suite_without_a_name_has_no_line() {
+        let encr = rustcrypto::provider().encr(EncrId::CHACHA20_POLY1305).unwrap();
+        let recording = Recording::gcm();
+        let (spi_i, spi_r) = recording.spis();
+        let suite = IkeSuite { encr, ..gcm_suite() };
+        assert_eq!(ikev2_decryption_table_line(spi_i, spi_r, &suite, &recording.keys(1)), None);
     }
 }

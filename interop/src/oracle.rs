@@ -12,8 +12,8 @@ pub(crate) const IKE_TABLE: &str = "ikev2_decryption_table";
 /// The other one.
 pub(crate) const ESP_TABLE: &str = "esp_sa";
 
-/// What tshark has names for, and so can decrypt or check. Our tables leave out what it has none for: ChaCha20 and
-/// Poly1305 in IKE and ESP, CCM in ESP; and CMAC and XCBC it does not compute.
+/// What tshark 4.0 has names for, and so can decrypt or check. It has none for ChaCha20 and Poly1305 (4.6 knows them in ESP,
+/// and so our tables name them there) nor for CCM in ESP; and CMAC and XCBC it does not compute.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Reach {
     /// IKE messages are decrypted.

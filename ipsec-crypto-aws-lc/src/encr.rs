@@ -36,8 +36,6 @@ pub(crate) struct Encryption {
     tag_len: usize,
     iv_rule: IvRule,
     limits: KeyLimits,
-    wireshark_esp: Option<&'static str>,
-    wireshark_ike: &'static [&'static str],
     key: Keying,
 }
 
@@ -53,12 +51,6 @@ const GCM: Encryption = Encryption {
     tag_len: TAG_LEN,
     iv_rule: IvRule::Unique,
     limits: KeyLimits::BLOCK_128,
-    wireshark_esp: Some("AES-GCM with 16 octet ICV [RFC4106]"),
-    wireshark_ike: &[
-        "AES-GCM-128 with 16 octet ICV [RFC5282]",
-        "AES-GCM-192 with 16 octet ICV [RFC5282]",
-        "AES-GCM-256 with 16 octet ICV [RFC5282]",
-    ],
     key: Keying::Combined(|len| match len {
         16 => Some(&aead::AES_128_GCM),
         24 => Some(&aead::AES_192_GCM),
@@ -72,8 +64,6 @@ pub(crate) static AES_GCM_16_IIV: Encryption = Encryption {
     name: "aes-gcm-16-iiv",
     iv_len: 0,
     iv_rule: IvRule::Implicit,
-    wireshark_esp: None,
-    wireshark_ike: &[],
     ..GCM
 };
 
@@ -84,8 +74,6 @@ const CHACHA20: Encryption = Encryption {
     name: "chacha20-poly1305",
     key_lengths: &[32],
     limits: KeyLimits::NONE,
-    wireshark_esp: Some("ChaCha20 with Poly1305 [RFC7634]"),
-    wireshark_ike: &["ChaCha20 with Poly1305 [RFC7634]"],
     key: Keying::Combined(|len| (len == 32).then_some(&aead::CHACHA20_POLY1305)),
     ..GCM
 };
@@ -95,8 +83,6 @@ pub(crate) static CHACHA20_POLY1305_IIV: Encryption = Encryption {
     name: "chacha20-poly1305-iiv",
     iv_len: 0,
     iv_rule: IvRule::Implicit,
-    wireshark_esp: None,
-    wireshark_ike: &[],
     ..CHACHA20
 };
 
@@ -108,21 +94,12 @@ pub(crate) static AES_CBC: Encryption = Encryption {
     block_len: BLOCK_LEN,
     tag_len: 0,
     iv_rule: IvRule::Unpredictable,
-    wireshark_esp: Some("AES-CBC [RFC3602]"),
-    wireshark_ike: &["AES-CBC-128 [RFC3602]", "AES-CBC-192 [RFC3602]", "AES-CBC-256 [RFC3602]"],
     key: Keying::Chained,
     ..GCM
 };
 
-pub(crate) static AES_CTR: Encryption = Encryption {
-    id: EncrId::AES_CTR,
-    name: "aes-ctr",
-    tag_len: 0,
-    wireshark_esp: Some("AES-CTR [RFC3686]"),
-    wireshark_ike: &["AES-CTR-128 [RFC5930]", "AES-CTR-192 [RFC5930]", "AES-CTR-256 [RFC5930]"],
-    key: Keying::Counted,
-    ..GCM
-};
+pub(crate) static AES_CTR: Encryption =
+    Encryption { id: EncrId::AES_CTR, name: "aes-ctr", tag_len: 0, key: Keying::Counted, ..GCM };
 
 impl fmt::Debug for Encryption {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -157,13 +134,6 @@ impl EncryptionAlgorithm for Encryption {
     }
     fn limits(&self) -> KeyLimits {
         self.limits
-    }
-    fn wireshark_esp(&self) -> Option<&'static str> {
-        self.wireshark_esp
-    }
-    fn wireshark_ike(&self, key_len: usize) -> Option<&'static str> {
-        let at = self.key_lengths.iter().position(|&len| len == key_len)?;
-        self.wireshark_ike.get(at).copied()
     }
     fn aead_key(&self, key: &[u8]) -> Result<Box<dyn AeadKey>, CryptoError> {
         let Keying::Combined(algorithm) = self.key else { return Err(CryptoError::Unsupported) };

@@ -13,8 +13,6 @@ pub(crate) struct Integrity {
     name: &'static str,
     key_len: usize,
     icv_len: usize,
-    wireshark_esp: &'static str,
-    wireshark_ike: &'static str,
     algorithm: &'static hmac::Algorithm,
 }
 
@@ -23,8 +21,6 @@ pub(crate) static HMAC_SHA1_96: Integrity = Integrity {
     name: "hmac-sha1-96",
     key_len: 20,
     icv_len: 12,
-    wireshark_esp: "HMAC-SHA-1-96 [RFC2404]",
-    wireshark_ike: "HMAC_SHA1_96 [RFC2404]",
     algorithm: &hmac::HMAC_SHA1_FOR_LEGACY_USE_ONLY,
 };
 
@@ -33,8 +29,6 @@ pub(crate) static HMAC_SHA2_256_128: Integrity = Integrity {
     name: "hmac-sha2-256-128",
     key_len: 32,
     icv_len: 16,
-    wireshark_esp: "HMAC-SHA-256-128 [RFC4868]",
-    wireshark_ike: "HMAC_SHA2_256_128 [RFC4868]",
     algorithm: &hmac::HMAC_SHA256,
 };
 
@@ -43,8 +37,6 @@ pub(crate) static HMAC_SHA2_384_192: Integrity = Integrity {
     name: "hmac-sha2-384-192",
     key_len: 48,
     icv_len: 24,
-    wireshark_esp: "HMAC-SHA-384-192 [RFC4868]",
-    wireshark_ike: "HMAC_SHA2_384_192 [RFC4868]",
     algorithm: &hmac::HMAC_SHA384,
 };
 
@@ -53,8 +45,6 @@ pub(crate) static HMAC_SHA2_512_256: Integrity = Integrity {
     name: "hmac-sha2-512-256",
     key_len: 64,
     icv_len: 32,
-    wireshark_esp: "HMAC-SHA-512-256 [RFC4868]",
-    wireshark_ike: "HMAC_SHA2_512_256 [RFC4868]",
     algorithm: &hmac::HMAC_SHA512,
 };
 
@@ -76,12 +66,6 @@ impl IntegrityAlgorithm for Integrity {
     }
     fn icv_len(&self) -> usize {
         self.icv_len
-    }
-    fn wireshark_esp(&self) -> Option<&'static str> {
-        Some(self.wireshark_esp)
-    }
-    fn wireshark_ike(&self) -> Option<&'static str> {
-        Some(self.wireshark_ike)
     }
     fn mac_key(&self, key: &[u8]) -> Result<Box<dyn MacKey>, CryptoError> {
         if key.len() != self.key_len {

@@ -5,7 +5,7 @@ use core::fmt;
 
 use ipsec_wire::ike::EncrId;
 
-use crate::{CryptoError, Status};
+use crate::{CryptoError, Status, wireshark};
 
 /// One row of the provider's encryption table: what an algorithm needs, and how to key it.
 ///
@@ -57,12 +57,11 @@ pub trait EncryptionAlgorithm: Send + Sync + fmt::Debug {
     }
     /// The name in Wireshark's table of ESP SAs, where it has one.
     fn wireshark_esp(&self) -> Option<&'static str> {
-        None
+        wireshark::esp_encryption(self.id())
     }
     /// The name in Wireshark's table of IKEv2 keys for a key of so many octets, where it has one.
     fn wireshark_ike(&self, key_len: usize) -> Option<&'static str> {
-        let _ = key_len;
-        None
+        wireshark::ike_encryption(self.id(), key_len)
     }
     /// Keys the combined mode. `key` is without salt.
     ///

@@ -5,7 +5,7 @@ use core::fmt;
 
 use ipsec_wire::ike::IntegId;
 
-use crate::{CryptoError, Status};
+use crate::{CryptoError, Status, wireshark};
 
 /// One row of the provider's integrity table. All lengths are octets.
 pub trait IntegrityAlgorithm: Send + Sync + fmt::Debug {
@@ -26,13 +26,14 @@ pub trait IntegrityAlgorithm: Send + Sync + fmt::Debug {
     fn iv_len(&self) -> usize {
         0
     }
-    /// The name in Wireshark's table of ESP SAs, where it has one.
+    /// The name in Wireshark's table of ESP SAs, where it has one; for what it cannot compute the one of an ICV of the same
+    /// length that is not checked.
     fn wireshark_esp(&self) -> Option<&'static str> {
-        None
+        wireshark::esp_integrity(self.id())
     }
-    /// The name in Wireshark's table of IKEv2 keys, where it has one.
+    /// The name in Wireshark's table of IKEv2 keys, likewise.
     fn wireshark_ike(&self) -> Option<&'static str> {
-        None
+        wireshark::ike_integrity(self.id())
     }
     /// Whether the same inputs always give the same octets.
     fn deterministic(&self) -> bool {

@@ -41,6 +41,7 @@ mod secret;
 mod sign;
 mod status;
 mod suite;
+mod wireshark;
 
 pub use encr::{AeadKey, CipherKey, EncryptionAlgorithm, IvRule, KeyLimits};
 pub use equal::check_equal;

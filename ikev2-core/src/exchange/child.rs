@@ -427,7 +427,7 @@ pub(crate) fn make(
     let inbound = params(Direction::Inbound, spi, theirs);
     let outbound = params(Direction::Outbound, peer_spi, ours);
     if cx.config.key_log {
-        for line in [&inbound, &outbound].into_iter().filter_map(keylog::esp_sa_line) {
+        for line in [&inbound, &outbound].into_iter().filter_map(|sa| keylog::esp_sa_line(sa, cx.provider)) {
             common.event(Event::Keys(KeyLogLine::Esp(line)));
         }
     }

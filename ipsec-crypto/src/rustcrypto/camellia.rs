@@ -11,8 +11,6 @@ use super::encr::{CBC, CCM_16, CTR, Combined, Encryption, Keying, by_key_length}
 pub(super) static CAMELLIA_CBC: Encryption = Encryption {
     id: EncrId::CAMELLIA_CBC,
     name: "camellia-cbc",
-    wireshark_esp: None,
-    wireshark_ike: &[],
     key: Keying::Plain(by_key_length!(
         Chained::<Camellia128>,
         Chained::<Camellia192>,
@@ -24,8 +22,6 @@ pub(super) static CAMELLIA_CBC: Encryption = Encryption {
 pub(super) static CAMELLIA_CTR: Encryption = Encryption {
     id: EncrId::CAMELLIA_CTR,
     name: "camellia-ctr",
-    wireshark_esp: None,
-    wireshark_ike: &[],
     key: Keying::Plain(by_key_length!(
         Counted::<Camellia128>,
         Counted::<Camellia192>,
@@ -39,7 +35,6 @@ pub(super) static CAMELLIA_CCM_16: Encryption = CAMELLIA_CCM;
 const CAMELLIA_CCM: Encryption = Encryption {
     id: EncrId::CAMELLIA_CCM_16,
     name: "camellia-ccm-16",
-    wireshark_ike: &[],
     key: Keying::Combined(by_key_length!(
         Combined::<Ccm<Camellia128, U16, U11>>,
         Combined::<Ccm<Camellia192, U16, U11>>,

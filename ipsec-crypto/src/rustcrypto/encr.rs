@@ -39,9 +39,6 @@ pub(super) struct Encryption {
     pub(super) tag_len: usize,
     pub(super) iv_rule: IvRule,
     pub(super) limits: KeyLimits,
-    pub(super) wireshark_esp: Option<&'static str>,
-    /// For each of the key lengths.
-    pub(super) wireshark_ike: &'static [&'static str],
     pub(super) key: Keying,
 }
 
@@ -70,12 +67,6 @@ const GCM_16: Encryption = Encryption {
     tag_len: 16,
     iv_rule: IvRule::Unique,
     limits: KeyLimits::BLOCK_128,
-    wireshark_esp: Some("AES-GCM with 16 octet ICV [RFC4106]"),
-    wireshark_ike: &[
-        "AES-GCM-128 with 16 octet ICV [RFC5282]",
-        "AES-GCM-192 with 16 octet ICV [RFC5282]",
-        "AES-GCM-256 with 16 octet ICV [RFC5282]",
-    ],
     key: Keying::Combined(by_key_length!(Gcm::<Aes128Enc, 16>, Gcm::<Aes192Enc, 16>, Gcm::<Aes256Enc, 16>)),
 };
 
@@ -83,12 +74,6 @@ pub(super) static AES_GCM_12: Encryption = Encryption {
     id: EncrId::AES_GCM_12,
     name: "aes-gcm-12",
     tag_len: 12,
-    wireshark_esp: Some("AES-GCM with 12 octet ICV [RFC4106]"),
-    wireshark_ike: &[
-        "AES-GCM-128 with 12 octet ICV [RFC5282]",
-        "AES-GCM-192 with 12 octet ICV [RFC5282]",
-        "AES-GCM-256 with 12 octet ICV [RFC5282]",
-    ],
     key: Keying::Combined(by_key_length!(Gcm::<Aes128Enc, 12>, Gcm::<Aes192Enc, 12>, Gcm::<Aes256Enc, 12>)),
     ..GCM_16
 };
@@ -97,12 +82,6 @@ pub(super) static AES_GCM_8: Encryption = Encryption {
     id: EncrId::AES_GCM_8,
     name: "aes-gcm-8",
     tag_len: 8,
-    wireshark_esp: Some("AES-GCM with 8 octet ICV [RFC4106]"),
-    wireshark_ike: &[
-        "AES-GCM-128 with 8 octet ICV [RFC5282]",
-        "AES-GCM-192 with 8 octet ICV [RFC5282]",
-        "AES-GCM-256 with 8 octet ICV [RFC5282]",
-    ],
     key: Keying::Combined(by_key_length!(Gcm::<Aes128Enc, 8>, Gcm::<Aes192Enc, 8>, Gcm::<Aes256Enc, 8>)),
     ..GCM_16
 };
@@ -113,8 +92,6 @@ pub(super) static AES_GCM_16_IIV: Encryption = Encryption {
     name: "aes-gcm-16-iiv",
     iv_len: 0,
     iv_rule: IvRule::Implicit,
-    wireshark_esp: None,
-    wireshark_ike: &[],
     ..GCM_16
 };
 
@@ -125,12 +102,6 @@ pub(super) const CCM_16: Encryption = Encryption {
     id: EncrId::AES_CCM_16,
     name: "aes-ccm-16",
     salt_len: 3,
-    wireshark_esp: None,
-    wireshark_ike: &[
-        "AES-CCM-128 with 16 octet ICV [RFC5282]",
-        "AES-CCM-192 with 16 octet ICV [RFC5282]",
-        "AES-CCM-256 with 16 octet ICV [RFC5282]",
-    ],
     key: Keying::Combined(by_key_length!(
         Combined::<Ccm<Aes128Enc, U16, U11>>,
         Combined::<Ccm<Aes192Enc, U16, U11>>,
@@ -143,11 +114,6 @@ pub(super) static AES_CCM_12: Encryption = Encryption {
     id: EncrId::AES_CCM_12,
     name: "aes-ccm-12",
     tag_len: 12,
-    wireshark_ike: &[
-        "AES-CCM-128 with 12 octet ICV [RFC5282]",
-        "AES-CCM-192 with 12 octet ICV [RFC5282]",
-        "AES-CCM-256 with 12 octet ICV [RFC5282]",
-    ],
     key: Keying::Combined(by_key_length!(
         Combined::<Ccm<Aes128Enc, U12, U11>>,
         Combined::<Ccm<Aes192Enc, U12, U11>>,
@@ -162,11 +128,6 @@ const CCM_8: Encryption = Encryption {
     id: EncrId::AES_CCM_8,
     name: "aes-ccm-8",
     tag_len: 8,
-    wireshark_ike: &[
-        "AES-CCM-128 with 8 octet ICV [RFC5282]",
-        "AES-CCM-192 with 8 octet ICV [RFC5282]",
-        "AES-CCM-256 with 8 octet ICV [RFC5282]",
-    ],
     key: Keying::Combined(by_key_length!(
         Combined::<Ccm<Aes128Enc, U8, U11>>,
         Combined::<Ccm<Aes192Enc, U8, U11>>,
@@ -180,7 +141,6 @@ pub(super) static AES_CCM_8_IIV: Encryption = Encryption {
     name: "aes-ccm-8-iiv",
     iv_len: 0,
     iv_rule: IvRule::Implicit,
-    wireshark_ike: &[],
     ..CCM_8
 };
 
@@ -192,8 +152,6 @@ const CHACHA20: Encryption = Encryption {
     name: "chacha20-poly1305",
     key_lengths: &[32],
     limits: KeyLimits::NONE,
-    wireshark_esp: Some("ChaCha20 with Poly1305 [RFC7634]"),
-    wireshark_ike: &["ChaCha20 with Poly1305 [RFC7634]"],
     key: Keying::Combined(Combined::<ChaCha20Poly1305>::boxed),
     ..GCM_16
 };
@@ -203,8 +161,6 @@ pub(super) static CHACHA20_POLY1305_IIV: Encryption = Encryption {
     name: "chacha20-poly1305-iiv",
     iv_len: 0,
     iv_rule: IvRule::Implicit,
-    wireshark_esp: None,
-    wireshark_ike: &[],
     ..CHACHA20
 };
 
@@ -212,8 +168,6 @@ pub(super) static CHACHA20_POLY1305_IIV: Encryption = Encryption {
 pub(super) static NULL_AUTH_AES_GMAC: Encryption = Encryption {
     id: EncrId::NULL_AUTH_AES_GMAC,
     name: "null-auth-aes-gmac",
-    wireshark_esp: None,
-    wireshark_ike: &[],
     key: Keying::Combined(by_key_length!(
         NullAuth::<Gmac<Aes128Enc>>,
         NullAuth::<Gmac<Aes192Enc>>,
@@ -232,8 +186,6 @@ pub(super) const CBC: Encryption = Encryption {
     block_len: 16,
     tag_len: 0,
     iv_rule: IvRule::Unpredictable,
-    wireshark_esp: Some("AES-CBC [RFC3602]"),
-    wireshark_ike: &["AES-CBC-128 [RFC3602]", "AES-CBC-192 [RFC3602]", "AES-CBC-256 [RFC3602]"],
     key: Keying::Plain(by_key_length!(Chained::<Aes128>, Chained::<Aes192>, Chained::<Aes256>)),
     ..GCM_16
 };
@@ -245,8 +197,6 @@ pub(super) const CTR: Encryption = Encryption {
     id: EncrId::AES_CTR,
     name: "aes-ctr",
     tag_len: 0,
-    wireshark_esp: Some("AES-CTR [RFC3686]"),
-    wireshark_ike: &["AES-CTR-128 [RFC5930]", "AES-CTR-192 [RFC5930]", "AES-CTR-256 [RFC5930]"],
     key: Keying::Plain(by_key_length!(Counted::<Aes128Enc>, Counted::<Aes192Enc>, Counted::<Aes256Enc>)),
     ..GCM_16
 };
@@ -260,8 +210,6 @@ pub(super) static NULL: Encryption = Encryption {
     iv_len: 0,
     tag_len: 0,
     limits: KeyLimits::NONE,
-    wireshark_esp: Some("NULL"),
-    wireshark_ike: &[],
     key: Keying::Plain(Null::boxed),
     ..GCM_16
 };
@@ -299,13 +247,6 @@ impl EncryptionAlgorithm for Encryption {
     }
     fn limits(&self) -> KeyLimits {
         self.limits
-    }
-    fn wireshark_esp(&self) -> Option<&'static str> {
-        self.wireshark_esp
-    }
-    fn wireshark_ike(&self, key_len: usize) -> Option<&'static str> {
-        let at = self.key_lengths.iter().position(|&len| len == key_len)?;
-        self.wireshark_ike.get(at).copied()
     }
     fn aead_key(&self, key: &[u8]) -> Result<Box<dyn AeadKey>, CryptoError> {
         let Keying::Combined(keyed) = self.key else { return Err(CryptoError::Unsupported) };

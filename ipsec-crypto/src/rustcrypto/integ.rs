@@ -23,8 +23,6 @@ pub(super) struct Integrity {
     pub(super) name: &'static str,
     pub(super) key_len: usize,
     pub(super) icv_len: usize,
-    pub(super) wireshark_esp: Option<&'static str>,
-    pub(super) wireshark_ike: Option<&'static str>,
     pub(super) key: KeyFn,
 }
 
@@ -34,8 +32,6 @@ pub(super) static HMAC_SHA1_96: Integrity = Integrity {
     name: "hmac-sha1-96",
     key_len: 20,
     icv_len: 12,
-    wireshark_esp: Some("HMAC-SHA-1-96 [RFC2404]"),
-    wireshark_ike: Some("HMAC_SHA1_96 [RFC2404]"),
     key: Keyed::<Hmac<Sha1>>::boxed,
 };
 
@@ -44,8 +40,6 @@ pub(super) static AES_XCBC_96: Integrity = Integrity {
     name: "aes-xcbc-96",
     key_len: 16,
     icv_len: 12,
-    wireshark_esp: None,
-    wireshark_ike: None,
     key: Keyed::<Xcbc>::boxed,
 };
 
@@ -54,8 +48,6 @@ pub(super) static AES_CMAC_96: Integrity = Integrity {
     name: "aes-cmac-96",
     key_len: 16,
     icv_len: 12,
-    wireshark_esp: None,
-    wireshark_ike: None,
     key: Keyed::<Cmac<Aes128>>::boxed,
 };
 
@@ -64,8 +56,6 @@ pub(super) static HMAC_SHA2_256_128: Integrity = Integrity {
     name: "hmac-sha2-256-128",
     key_len: 32,
     icv_len: 16,
-    wireshark_esp: Some("HMAC-SHA-256-128 [RFC4868]"),
-    wireshark_ike: Some("HMAC_SHA2_256_128 [RFC4868]"),
     key: Keyed::<Hmac<Sha256>>::boxed,
 };
 
@@ -74,8 +64,6 @@ pub(super) static HMAC_SHA2_384_192: Integrity = Integrity {
     name: "hmac-sha2-384-192",
     key_len: 48,
     icv_len: 24,
-    wireshark_esp: Some("HMAC-SHA-384-192 [RFC4868]"),
-    wireshark_ike: Some("HMAC_SHA2_384_192 [RFC4868]"),
     key: Keyed::<Hmac<Sha384>>::boxed,
 };
 
@@ -84,8 +72,6 @@ pub(super) static HMAC_SHA2_512_256: Integrity = Integrity {
     name: "hmac-sha2-512-256",
     key_len: 64,
     icv_len: 32,
-    wireshark_esp: Some("HMAC-SHA-512-256 [RFC4868]"),
-    wireshark_ike: Some("HMAC_SHA2_512_256 [RFC4868]"),
     key: Keyed::<Hmac<Sha512>>::boxed,
 };
 
@@ -107,12 +93,6 @@ impl IntegrityAlgorithm for Integrity {
     }
     fn icv_len(&self) -> usize {
         self.icv_len
-    }
-    fn wireshark_esp(&self) -> Option<&'static str> {
-        self.wireshark_esp
-    }
-    fn wireshark_ike(&self) -> Option<&'static str> {
-        self.wireshark_ike
     }
     fn mac_key(&self, key: &[u8]) -> Result<Box<dyn MacKey>, CryptoError> {
         let refused = CryptoError::KeyLength { actual: key.len() };

@@ -21,8 +21,6 @@ const TDES: Encryption = Encryption {
     iv_len: 8,
     block_len: 8,
     limits: KeyLimits::BLOCK_64,
-    wireshark_esp: Some("TripleDES-CBC [RFC2451]"),
-    wireshark_ike: &["3DES [RFC2451]"],
     key: Keying::Plain(Chained::<TdesEde3>::boxed),
     ..CBC
 };
@@ -32,8 +30,6 @@ pub(super) static DES: Encryption = Encryption {
     id: EncrId::DES,
     name: "des",
     key_lengths: &[8],
-    wireshark_esp: Some("DES-CBC [RFC2405]"),
-    wireshark_ike: &[],
     key: Keying::Plain(Chained::<Des>::boxed),
     ..TDES
 };
@@ -44,8 +40,6 @@ pub(super) static HMAC_MD5_96: Integrity = Integrity {
     name: "hmac-md5-96",
     key_len: 16,
     icv_len: 12,
-    wireshark_esp: Some("HMAC-MD5-96 [RFC2403]"),
-    wireshark_ike: Some("HMAC_MD5_96 [RFC2403]"),
     key: integ::Keyed::<Hmac<Md5>>::boxed,
 };
 
