@@ -176,8 +176,8 @@ impl EspOutbound {
             if !keeps && at.headers != bare {
                 return Err(SealError::Headers);
             }
-            // The checksum of UDP counts the addresses.
-            if keeps && self.transform().is_udp() && addresses != self.transform().addresses() {
+            // The checksum of UDP counts the addresses, and without the header the receiver knows no others.
+            if (!keeps || self.transform().is_udp()) && addresses != self.transform().addresses() {
                 return Err(SealError::Address);
             }
         }

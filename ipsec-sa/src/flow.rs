@@ -66,6 +66,35 @@ impl Flow {
         matches!(IpProtocol(self.protocol), IpProtocol::ICMP | IpProtocol::ICMPV6 | IpProtocol::MOBILITY)
     }
 
+    /// Whether there may be ports, or a type, that do not show, as in a fragment behind the first; in IPv6 such a one may
+    /// hide even the protocol, behind an extension header.
+    #[must_use]
+    pub const fn is_hidden(&self) -> bool {
+        let has_ports = matches!(
+            IpProtocol(self.protocol),
+            IpProtocol::TCP | IpProtocol::UDP | IpProtocol::UDP_LITE | IpProtocol::SCTP | IpProtocol::DCCP
+        );
+        self.src_port.is_none() && (has_ports || self.has_one_value() || self.hides_protocol())
+    }
+
+    const fn hides_protocol(&self) -> bool {
+        matches!(
+            IpProtocol(self.protocol),
+            IpProtocol::HOP_BY_HOP | IpProtocol::ROUTING | IpProtocol::FRAGMENT | IpProtocol::DEST_OPTS
+        )
+    }
+
+    /// Whether the packet may come from one of `sources` and go to one of `destinations`, by what shows of it.
+    #[must_use]
+    pub fn may_be_between(&self, sources: &[TrafficSelector], destinations: &[TrafficSelector]) -> bool {
+        let may_be = |selector: &TrafficSelector, address: IpAddr| {
+            let protocol = if self.hides_protocol() { selector.protocol() } else { self.protocol };
+            selector.matches_address(address, protocol)
+        };
+        sources.iter().any(|one| may_be(one, self.src))
+            && destinations.iter().any(|one| may_be(one, self.dst))
+    }
+
     /// Whether the packet comes from `selector`.
     #[must_use]
     pub fn source_in(&self, selector: &TrafficSelector) -> bool {

@@ -168,6 +168,19 @@ impl Policy {
     }
 }
 
+impl Policy {
+    /// Whether a packet in this direction may match, by what shows of it.
+    fn may_match(&self, direction: Direction, flow: &Flow) -> bool {
+        if self.direction.is_some_and(|only| only != direction) {
+            return false;
+        }
+        match direction {
+            Direction::Outbound => flow.may_be_between(&self.local, &self.remote),
+            Direction::Inbound => flow.may_be_between(&self.remote, &self.local),
+        }
+    }
+}
+
 /// Why a policy was not taken.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Error)]
 pub enum PolicyError {
@@ -279,6 +292,24 @@ impl SecurityPolicyDatabase {
             None => self.decide(direction, flow, interface),
         };
         self.policies.get(place? as usize)
+    }
+
+    /// Whether a packet whose ports do not show ([`Flow::is_hidden`]) may be one that a policy in front of the one that
+    /// decides about it protects or discards. Such a packet is not to pass in clear: it may be the rest of what is
+    /// protected, or overlap it (RFC 4301 §7.4).
+    #[must_use]
+    pub fn may_be_kept_back(
+        &self,
+        direction: Direction,
+        flow: &Flow,
+        interface: Option<InterfaceId>,
+    ) -> bool {
+        if !flow.is_hidden() {
+            return false;
+        }
+        let of_interface = self.policies.iter().filter(|policy| policy.interface == interface);
+        let mut in_front = of_interface.take_while(|policy| !policy.matches(direction, flow));
+        in_front.any(|policy| policy.action != PolicyAction::Bypass && policy.may_match(direction, flow))
     }
 
     /// Makes searching fast now instead of in some look-up to come.

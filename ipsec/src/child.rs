@@ -19,7 +19,7 @@ use ipsec_wire::{IpProtocol, Spi};
 use rand_core::CryptoRng;
 use thiserror::Error;
 
-use crate::inner::{announced, flow_of};
+use crate::inner::announced;
 use crate::{DropReason, Volume};
 
 /// Packets to us.
@@ -450,11 +450,6 @@ impl Child {
         };
         self.outbound_spi() == spi && own == protocol
     }
-}
-
-/// Whether what waited under a policy can take an SA at all.
-pub(crate) fn whole_flow(packet: Option<&[u8]>) -> Option<Flow> {
-    packet.and_then(|packet| flow_of(packet).ok()).map(|(flow, _)| flow)
 }
 
 const fn due(event: LifetimeEvent) -> Due {

@@ -17,6 +17,8 @@ pub struct StackConfig {
     pub max_children: usize,
     /// What may wait for an SA, per policy.
     pub queue: QueueLimits,
+    /// What may wait for [`crate::Stack::poll_output`].
+    pub outputs: OutputLimits,
     /// How long a policy rests after a failed set-up.
     pub backoff: Backoff,
     /// Which headers are written in front of sealed packets; none for the owner of sockets.
@@ -47,6 +49,7 @@ impl Default for StackConfig {
             endpoint: EndpointConfig::default(),
             max_children: 4096,
             queue: QueueLimits::default(),
+            outputs: OutputLimits::default(),
             backoff: Backoff::default(),
             outer: OuterHeader::None,
             ports: Ports::default(),
@@ -72,6 +75,26 @@ pub struct QueueLimits {
 impl Default for QueueLimits {
     fn default() -> Self {
         Self { packets: 32, octets: 64 * 1024 }
+    }
+}
+
+/// Bounds of what waits for [`crate::Stack::poll_output`], so that a caller that is late runs out of nothing. What finds no
+/// room is counted ([`crate::Unpolled`]).
+///
+/// Events that say what SAs there are and steps to be answered do not count, and are never left out.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct OutputLimits {
+    /// Datagrams to send and packets to deliver.
+    pub packets: usize,
+    /// Their octets.
+    pub octets: usize,
+    /// Events that only inform: failures, refusals of strangers, traces, key logs.
+    pub events: usize,
+}
+
+impl Default for OutputLimits {
+    fn default() -> Self {
+        Self { packets: 32 * 1024, octets: 32 << 20, events: 32 * 1024 }
     }
 }
 

@@ -10,13 +10,14 @@ use ikev2_core::job::InstallFailed;
 use ikev2_core::{Answer, ApiMisuse, ChildInstall, ConnectionId, Identity, IkeHandle, OutboundUse, Request};
 use ipsec_esp::tunnel::OuterFields;
 use ipsec_sa::{
-    AssertedId, ChildAuthorization, Flow, Instant, PeerAuthentication, PolicyAction, PolicyId, SaParams,
-    SaUpdate, TrafficSelector, covers,
+    AssertedId, ChildAuthorization, Direction, Flow, Instant, PeerAuthentication, PolicyAction, PolicyId,
+    SaParams, SaUpdate, TrafficSelector, covers,
 };
-use ipsec_wire::Spi;
+use ipsec_wire::{IpView, Spi};
 
-use crate::child::{Child, Due, InstallError, Origin, whole_flow};
+use crate::child::{Child, Due, InstallError, Origin};
 use crate::demand::{Demand, PeerNumber, Protect};
+use crate::queue::PacketQueue;
 use crate::{ChildInstalled, DropReason, Event, Output, Stack, Verdict, Volume};
 
 /// An IKE SA as the data plane needs to know it.
@@ -99,19 +100,22 @@ impl Stack {
             Demand::Idle | Demand::Resting(_) => protect.demand = Demand::Wanted(flow),
             Demand::Wanted(_) | Demand::Asked(_) => {}
         }
-        let evicted = protect.queue.push(packet, &self.config.queue);
-        self.stats.queued.count(packet.len());
-        self.stats.drop_many(&DropReason::QueueFull, evicted as u64);
+        let waits = PacketQueue::takes(packet, &self.config.queue);
+        if waits {
+            let evicted = protect.queue.push(packet, &self.config.queue);
+            self.stats.queued.count(packet.len());
+            self.stats.drop_many(&DropReason::QueueFull, evicted as u64);
+        }
         if let Demand::Wanted(flow) = protect.demand {
             self.ask_for_child(now, policy, flow);
             self.stirred = true;
-            if self.protects.get(&policy).is_some_and(|protect| matches!(protect.demand, Demand::Resting(_)))
-            {
+            let resting = |protect: &Protect| matches!(protect.demand, Demand::Resting(_));
+            if waits && self.protects.get(&policy).is_some_and(resting) {
                 // Refused at once, and counted.
                 return Ok(Verdict::Dropped(DropReason::NoConnection));
             }
         }
-        Ok(Verdict::Queued)
+        if waits { Ok(Verdict::Queued) } else { Err(DropReason::QueueFull) }
     }
 
     fn drain(&mut self, now: Instant) {
@@ -119,7 +123,7 @@ impl Stack {
             match self.endpoint.poll_output() {
                 ikev2_core::Output::Transmit { path, data, ecn } => {
                     let fields = OuterFields { traffic_class: ecn & 3, dont_fragment: false };
-                    self.outputs.push_back(Output::Transmit { path, data, fields });
+                    self.put(Output::Transmit { path, data, fields });
                 }
                 ikev2_core::Output::Event(ike, event) => self.on_event(now, ike, event),
                 ikev2_core::Output::Timeout(deadline) => {
@@ -229,7 +233,7 @@ impl Stack {
         self.stats.drop_many(reason, packets as u64);
         if let Some(ike) = ike {
             let event = Event::QueueCleared { policy: id, packets, octets, until };
-            self.outputs.push_back(Output::Event(ike, event));
+            self.put(Output::Event(ike, event));
         }
     }
 
@@ -248,8 +252,14 @@ impl Stack {
                 Event::IkeRekeyed { replaced_by }
             }
             IkeEvent::IkeClosed { reason } => {
-                self.outputs.push_back(Output::Event(ike, Event::IkeClosed { reason }));
-                self.ikes.remove(&ike);
+                let output = Output::Event(ike, Event::IkeClosed { reason });
+                match self.ikes.remove(&ike) {
+                    Some(_) => self.put(output),
+                    // A set-up that a stranger began: nobody was told that it did.
+                    None => {
+                        self.outputs.push_passing(output, &self.config.outputs, &mut self.stats.unpolled);
+                    }
+                }
                 for id in self.asked_of(ike) {
                     self.fail(now, id, Some(ike), &DropReason::SetupFailed);
                 }
@@ -277,7 +287,7 @@ impl Stack {
                     .filter(|(_, protect)| matches!(protect.demand, Demand::Asked(_)))
                     .map(|(id, _)| *id)
                     .collect();
-                self.outputs.push_back(Output::Event(ike, Event::ChildFailed { child, error }));
+                self.put(Output::Event(ike, Event::ChildFailed { child, error }));
                 for id in failed {
                     self.fail(now, id, Some(ike), &DropReason::SetupFailed);
                 }
@@ -304,7 +314,7 @@ impl Stack {
             // An event of a later endpoint that changes nothing here.
             _ => return,
         };
-        self.outputs.push_back(Output::Event(ike, event));
+        self.put(Output::Event(ike, event));
     }
 
     /// Policies whose set-up was asked of this IKE SA.
@@ -345,7 +355,7 @@ impl Stack {
             }
             Err(why) => {
                 let event = Event::PeerRefused { identity: identity.clone(), why };
-                self.outputs.push_back(Output::Event(ike, event));
+                self.put(Output::Event(ike, event));
                 self.unwanted.push(ike);
                 Some(Vec::new())
             }
@@ -377,7 +387,7 @@ impl Stack {
         let inbound = install.inbound.spi;
         if let Err(error) = self.install(now, ike, install) {
             let error = Box::new(error);
-            self.outputs.push_back(Output::Event(ike, Event::ChildRefused { inbound, error }));
+            self.put(Output::Event(ike, Event::ChildRefused { inbound, error }));
             // Where the endpoint cannot delete it now, its IKE SA is ending anyway.
             let _ = self.endpoint.delete_child(now, ike, inbound);
         }
@@ -431,7 +441,7 @@ impl Stack {
         self.sad.insert(spi, child).map_err(|rejected| rejected.error)?;
         self.outer.insert((index.0, outbound.spi), spi);
         self.addresses.insert(index.1);
-        self.outputs.push_back(Output::Event(ike, Event::ChildInstalled(Box::new(event))));
+        self.put(Output::Event(ike, Event::ChildInstalled(Box::new(event))));
         if let Some(protect) = policy.and_then(|id| self.protects.get_mut(&id)) {
             protect.add(spi, peer, standby);
         }
@@ -509,9 +519,18 @@ impl Stack {
         let waiting = protect.queue.take();
         protect.succeed();
         let mut uncovered = 0;
+        let interface = self.spd.policy(id).and_then(|policy| policy.interface);
         for packet in waiting {
             let (mut buf, ip) = packet.into_parts();
-            let flow = whole_flow(buf.get(ip.clone()));
+            let view = buf.get(ip.clone()).and_then(|packet| IpView::parse(packet).ok());
+            let flow = view.map(|view| self.fragments.flow_of(now, 0, &view));
+            // Policies may have changed while it waited.
+            let decides =
+                |flow| self.spd.lookup_on(Direction::Outbound, flow, interface).map(|policy| policy.id);
+            if flow.as_ref().and_then(decides) != Some(id) {
+                self.stats.drop_one(&DropReason::Policy);
+                continue;
+            }
             let carrier = flow.and_then(|flow| self.carrier(id, &flow, None));
             let Some(spi) = carrier else {
                 uncovered += 1;
@@ -521,7 +540,7 @@ impl Stack {
                 Ok(Verdict::Send { range, path, fields }) => {
                     buf.truncate(range.end);
                     buf.drain(..range.start);
-                    self.outputs.push_back(Output::Transmit { path, data: buf, fields });
+                    self.put(Output::Transmit { path, data: buf, fields });
                 }
                 Ok(_) => {}
                 Err(reason) => self.stats.drop_one(&reason),
@@ -533,7 +552,7 @@ impl Stack {
             if let Some(protect) = self.protects.get_mut(&id) {
                 let until = protect.fail(now, &self.config.backoff);
                 let event = Event::QueueCleared { policy: id, packets, octets, until };
-                self.outputs.push_back(Output::Event(ike, event));
+                self.put(Output::Event(ike, event));
             }
         }
     }

@@ -22,7 +22,7 @@ const TELL: Duration = Duration::from_secs(1);
 const LATE: Duration = Duration::from_secs(10);
 /// SAs around one packet at most.
 pub(crate) const MAX_NESTED: usize = 4;
-/// Whose fragments vouch for each other: packets in clear. No SPI has this value.
+/// Whose fragments vouch for each other: packets in clear.
 const CLEAR: u32 = 1;
 
 /// What a whole packet from the outside is.
@@ -72,7 +72,7 @@ impl Stack {
 
     /// Takes a whole IP packet from the outside: ESP and AH, encapsulated or not and one in another, IKE, ICMP about our
     /// packets, and what comes in clear. It is for whoever owns the wire instead of sockets; `packet` is opened in
-    /// place. Fragments to our own addresses are put together first, and come out of [`Stack::poll_output`].
+    /// place. Our own addresses are those of connections and SAs, and [`Stack::add_address`]. Fragments to our own addresses are put together first, and come out of [`Stack::poll_output`].
     pub fn handle_packet(&mut self, now: Instant, packet: &mut [u8]) -> Received {
         let all = 0..packet.len();
         let received = match self.packet(now, packet, all) {
@@ -164,7 +164,7 @@ impl Stack {
         if !self.sad.lookup(spi).is_some_and(|child| child.again) {
             return Ok(());
         }
-        let flow = self.fragments.flow(now, CLEAR, packet).map_err(|_| DropReason::Unclassified)?;
+        let flow = self.clear_fragments.flow(now, CLEAR, packet).map_err(|_| DropReason::Unclassified)?;
         match self.spd.lookup(Direction::Inbound, &flow).map(|policy| &policy.action) {
             Some(PolicyAction::Bypass) => Ok(()),
             _ => Err(DropReason::Clear),
@@ -220,14 +220,12 @@ impl Stack {
             return Ok(received);
         }
         let view = IpView::parse(packet).map_err(|_| DropReason::Unclassified)?;
-        let (flow, len) = (self.fragments.flow_of(now, CLEAR, &view), view.packet().len());
-        match self.spd.lookup(Direction::Inbound, &flow).map(|policy| &policy.action) {
-            Some(PolicyAction::Bypass) => {
-                self.stats.bypassed.count(len);
-                Ok(Received::Clear { range: at.start..at.start + len })
-            }
-            _ => Err(DropReason::Clear),
+        let (flow, len) = (self.clear_fragments.flow_of(now, CLEAR, &view), view.packet().len());
+        if !self.passes_in_clear(&flow) {
+            return Err(DropReason::Clear);
         }
+        self.stats.bypassed.count(len);
+        Ok(Received::Clear { range: at.start..at.start + len })
     }
 
     /// A router says that packets of ours are too big (RFC 4301 §8.2.1). `None`: not about an SA of ours.
@@ -259,7 +257,7 @@ impl Stack {
             Received::Inner { range, .. } | Received::Clear { range } => {
                 whole.truncate(range.end);
                 whole.drain(..range.start);
-                self.outputs.push_back(Output::Deliver(whole));
+                self.put(Output::Deliver(whole));
                 Ok(Received::Fragment)
             }
             received => Ok(received),

@@ -1,14 +1,6 @@
 //! An IP packet as the databases see it.
 
-use ipsec_sa::Flow;
-use ipsec_wire::{IpProtocol, IpView, ParseError};
-
-/// The selectors of an IP packet and its own length: octets behind that do not belong to it.
-#[inline]
-pub(crate) fn flow_of(packet: &[u8]) -> Result<(Flow, usize), ParseError> {
-    let view = IpView::parse(packet)?;
-    Ok((Flow::from_view(&view), view.packet().len()))
-}
+use ipsec_wire::IpProtocol;
 
 /// What announces the packet inside ESP.
 #[inline]

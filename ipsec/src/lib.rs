@@ -87,16 +87,17 @@ mod event;
 mod inbound;
 mod inner;
 mod outbound;
+mod outputs;
 mod queue;
 mod stack;
 mod stats;
 
 pub use child::{ChildInfo, InstallError};
-pub use config::{Backoff, QueueLimits, StackConfig};
+pub use config::{Backoff, OutputLimits, QueueLimits, StackConfig};
 pub use event::{ChildInstalled, Event, Meta, Output, Received, Verdict};
 pub use outbound::Route;
 pub use stack::{ConnectionRefused, FIRST_OWN_POLICY, HEADROOM, PolicyRefused, Stack, TAILROOM};
-pub use stats::{DropClass, DropReason, Stats, Volume};
+pub use stats::{DropClass, DropReason, Stats, Unpolled, Volume};
 
 pub use ikev2_core as ike;
 pub use ipsec_ah as ah;

@@ -63,6 +63,9 @@ impl Stack {
         match policy.action {
             PolicyAction::Protect(_) => {}
             PolicyAction::Bypass => {
+                if self.spd.may_be_kept_back(Direction::Outbound, &flow, route.interface) {
+                    return Err(DropReason::Policy);
+                }
                 self.stats.bypassed.count(len);
                 return Ok(Verdict::Bypass);
             }
@@ -118,15 +121,31 @@ impl Stack {
         {
             return verdict;
         }
-        let (verdict, again) = self.seal_one(now, spi, buf, ip)?;
-        self.stats.sealed.count(len);
-        match &verdict {
-            Verdict::Send { range, .. } if again => {
-                let range = range.clone();
-                self.seal_around(now, buf, range, verdict)
-            }
-            _ => Ok(verdict),
+        self.seal_all(now, spi, buf, ip)
+    }
+
+    /// Seals a packet with the SA and those around it, and counts it.
+    #[inline]
+    fn seal_all(
+        &mut self,
+        now: Instant,
+        spi: Spi,
+        buf: &mut [u8],
+        ip: Range<usize>,
+    ) -> Result<Verdict, DropReason> {
+        let len = ip.len();
+        let (mut verdict, again) = self.seal_one(now, spi, buf, ip)?;
+        if let Verdict::Send { range, .. } = &verdict
+            && again
+        {
+            let range = range.clone();
+            verdict = self.seal_around(now, buf, range, verdict)?;
         }
+        // What waits for an SA around it counts when it goes.
+        if let Verdict::Send { .. } = &verdict {
+            self.stats.sealed.count(len);
+        }
+        Ok(verdict)
     }
 
     /// Seals a packet, and says whether the result is to meet the policies once more.
@@ -210,7 +229,7 @@ impl Stack {
                 };
                 let told = u16::try_from(mtu).unwrap_or(u16::MAX);
                 if let Some(message) = too_big_message(packet, told, from.unwrap_or(view.dst())) {
-                    self.outputs.push_back(Output::Deliver(message));
+                    self.put(Output::Deliver(message));
                 }
                 Some(Err(DropReason::TooBig))
             }
@@ -230,19 +249,11 @@ impl Stack {
             let mut buf = vec![0; HEADROOM + mtu + TAILROOM];
             let room = buf.get_mut(HEADROOM..HEADROOM + mtu).ok_or(DropReason::TooBig)?;
             let Some(len) = fragments.write_next(room).map_err(|_| DropReason::TooBig)? else { break };
-            let (verdict, again) = self.seal_one(now, spi, &mut buf, HEADROOM..HEADROOM + len)?;
-            self.stats.sealed.count(len);
-            let verdict = match verdict {
-                Verdict::Send { ref range, .. } if again => {
-                    let range = range.clone();
-                    self.seal_around(now, &mut buf, range, verdict)?
-                }
-                verdict => verdict,
-            };
+            let verdict = self.seal_all(now, spi, &mut buf, HEADROOM..HEADROOM + len)?;
             if let Verdict::Send { range, path, fields } = verdict {
                 buf.truncate(range.end);
                 buf.drain(..range.start);
-                self.outputs.push_back(Output::Transmit { path, data: buf, fields });
+                self.put(Output::Transmit { path, data: buf, fields });
                 sealed += 1;
             }
         }

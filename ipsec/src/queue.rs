@@ -36,10 +36,15 @@ pub(crate) struct PacketQueue {
 }
 
 impl PacketQueue {
+    /// Whether a packet may wait at all.
+    pub(crate) const fn takes(packet: &[u8], limits: &QueueLimits) -> bool {
+        packet.len() <= limits.octets && limits.packets > 0
+    }
+
     /// Takes a copy of a packet in. Returns how many packets gave way, this one among them where it does not fit at
     /// all.
     pub(crate) fn push(&mut self, packet: &[u8], limits: &QueueLimits) -> usize {
-        if packet.len() > limits.octets || limits.packets == 0 {
+        if !Self::takes(packet, limits) {
             return 1;
         }
         let mut evicted = 0;

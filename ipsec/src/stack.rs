@@ -3,7 +3,7 @@
 //! The data path is plain calls on the caller's buffer; [`Stack::poll_output`] is the control plane only.
 
 use alloc::boxed::Box;
-use alloc::collections::{BTreeMap, BTreeSet, VecDeque};
+use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::vec::Vec;
 use core::fmt;
 use core::net::IpAddr;
@@ -26,6 +26,7 @@ use thiserror::Error;
 use crate::child::{Child, ChildInfo};
 use crate::control::{Chore, Ike};
 use crate::demand::{PeerNumber, Protect};
+use crate::outputs::Outputs;
 use crate::{DropReason, Output, StackConfig, Stats};
 
 /// Room in front of an IP packet that [`Stack::handle_ip`] never needs more than: IPv6 and UDP header, SPI, sequence
@@ -71,7 +72,7 @@ pub struct Stack {
     pub(crate) served: Vec<(PolicyId, IkeHandle)>,
     /// Whether there is something new to ask of the endpoint.
     pub(crate) stirred: bool,
-    pub(crate) outputs: VecDeque<Output>,
+    pub(crate) outputs: Outputs,
     /// The endpoint's.
     pub(crate) deadline: Option<Instant>,
     /// When something is asked of the endpoint again that it could not do yet.
@@ -79,6 +80,8 @@ pub struct Stack {
     pub(crate) stats: Stats,
     /// What first fragments showed, for those behind them (RFC 4301 §7.3).
     pub(crate) fragments: FragmentFlows,
+    /// The same of packets that came in clear: strangers push out no others.
+    pub(crate) clear_fragments: FragmentFlows,
     /// Fragments to ourselves.
     pub(crate) reassembly: Reassembly,
     pub(crate) next_policy: u32,
@@ -141,11 +144,12 @@ impl Stack {
             last_closed: None,
             served: Vec::new(),
             stirred: false,
-            outputs: VecDeque::new(),
+            outputs: Outputs::default(),
             deadline: None,
             retry_at: None,
             stats: Stats::default(),
             fragments: FragmentFlows::new(FRAGMENTED, FRAGMENTS_LAST),
+            clear_fragments: FragmentFlows::new(FRAGMENTED, FRAGMENTS_LAST),
             reassembly: Reassembly::new(config.reassembly),
             next_policy: FIRST_OWN_POLICY.0,
             next_peer: 1,
@@ -222,18 +226,28 @@ impl Stack {
     }
 
     /// Whether a packet that came in clear may pass: only where the first policy that matches says BYPASS
-    /// (RFC 4301 §5.2). A packet that a PROTECT policy is about is refused.
+    /// (RFC 4301 §5.2). A packet that a PROTECT policy is about is refused, and a fragment that it may be about.
     ///
     /// # Errors
     /// [`DropReason::Clear`], counted.
     pub fn check_clear_inbound(&mut self, flow: &Flow) -> Result<(), DropReason> {
-        match self.spd.lookup(Direction::Inbound, flow).map(|policy| &policy.action) {
-            Some(PolicyAction::Bypass) => Ok(()),
-            _ => {
-                self.stats.drop_one(&DropReason::Clear);
-                Err(DropReason::Clear)
-            }
+        if self.passes_in_clear(flow) {
+            return Ok(());
         }
+        self.stats.drop_one(&DropReason::Clear);
+        Err(DropReason::Clear)
+    }
+
+    /// A packet whose ports do not show passes only where no policy in front could be about it (RFC 4301 §7.4).
+    pub(crate) fn passes_in_clear(&mut self, flow: &Flow) -> bool {
+        let action = self.spd.lookup(Direction::Inbound, flow).map(|policy| &policy.action);
+        action == Some(&PolicyAction::Bypass) && !self.spd.may_be_kept_back(Direction::Inbound, flow, None)
+    }
+
+    /// Names an address of ours beside those of connections and SAs, for [`Stack::handle_packet`]: IKE and protected
+    /// packets are looked for in what goes there. A connection that only answers and leaves its address open needs it.
+    pub fn add_address(&mut self, address: IpAddr) {
+        self.addresses.insert(address);
     }
 
     /// Tells that the time asked for by [`Output::Timeout`] has come.
@@ -246,9 +260,15 @@ impl Stack {
         self.pump(now);
     }
 
-    /// The next thing to do outside. Call it until it says [`Output::Timeout`].
+    /// Has an output wait for the caller.
+    pub(crate) fn put(&mut self, output: Output) {
+        self.outputs.push(output, &self.config.outputs, &mut self.stats.unpolled);
+    }
+
+    /// The next thing to do outside. Call it until it says [`Output::Timeout`], at least whenever something was handled:
+    /// what waits for it is bounded ([`StackConfig::outputs`]).
     pub fn poll_output(&mut self) -> Output {
-        match self.outputs.pop_front() {
+        match self.outputs.pop() {
             Some(output) => output,
             None => Output::Timeout(self.deadline.into_iter().chain(self.retry_at).min()),
         }

@@ -50,7 +50,8 @@ pub enum DropReason {
     /// Outbound: no policy matches.
     #[error("no policy matches")]
     NoPolicy,
-    /// Outbound: the policy says so.
+    /// Outbound: the policy says so; or a fragment whose ports do not show, which could be of a flow that policy protects
+    /// or discards, would have passed in clear (RFC 4301 §7.4).
     #[error("discarded by policy")]
     Policy,
     /// Outbound: the policy asks for protection by a connection that is not there, or that cannot be started from
@@ -154,11 +155,11 @@ impl DropReason {
             Self::Open(OpenError::Padding) => 6,
             Self::Open(OpenError::NextHeader) => 7,
             Self::Open(OpenError::Lifetime) => 8,
-            Self::Inner | Self::Open(OpenError::Inner) => 11,
-            Self::Open(_) => 9,
             Self::Dummy => 10,
+            Self::Inner | Self::Open(OpenError::Inner) => 11,
             Self::Selectors => 12,
-            Self::Congestion => 13,
+            Self::Congestion | Self::Open(OpenError::Congestion) => 13,
+            Self::Open(_) => 9,
             Self::Clear => 14,
             Self::Reassembly(_) => 15,
             // The events of RFC 4302 and 4303 are the same.
@@ -218,6 +219,17 @@ impl Volume {
     }
 }
 
+/// Outputs that were left out because as many as may ([`crate::OutputLimits`]) waited for
+/// [`crate::Stack::poll_output`].
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+#[non_exhaustive]
+pub struct Unpolled {
+    /// Datagrams and packets.
+    pub packets: u64,
+    /// Events.
+    pub events: u64,
+}
+
 /// What a stack has done since it was made.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
@@ -236,6 +248,8 @@ pub struct Stats {
     pub keepalives: u64,
     /// Inner ECN fields that no sender can have meant (RFC 6040 §4.2).
     pub ecn_alarms: u64,
+    /// What the caller did not take in time.
+    pub unpolled: Unpolled,
     dropped: [u64; DropReason::KINDS],
 }
 
@@ -249,6 +263,7 @@ impl Default for Stats {
             ike: 0,
             keepalives: 0,
             ecn_alarms: 0,
+            unpolled: Unpolled::default(),
             dropped: [0; DropReason::KINDS],
         }
     }

@@ -250,6 +250,43 @@ fn a_payload_that_leaves_its_selectors_is_refused_too() {
     assert_eq!(received, Received::Dropped(DropReason::Selectors));
 }
 
+#[test]
+fn payloads_of_others_do_not_travel_as_ours() {
+    // Without an IP header of its own the receiver would take it for a packet between the gateways.
+    let mut pair = Pair::new(SecurityProtocol::Esp, Mode::Transport, ["192.0.2.0/24", "192.0.2.0/24"]);
+    pair.encapsulation = Encapsulation::Udp { local_port: 4500, remote_port: 4500 };
+    let [mut a, _] = pair.stacks(StackConfig::default);
+    for (src, dst) in [([192, 0, 2, 7], GATEWAYS[1]), (GATEWAYS[0], [192, 0, 2, 9])] {
+        let refused = seal(&mut a, &udp(src, dst, true, 33)).unwrap_err();
+        assert_eq!(refused, Verdict::Dropped(DropReason::Seal(ipsec::esp::SealError::Address)));
+    }
+    assert!(seal(&mut a, &udp(GATEWAYS[0], GATEWAYS[1], true, 33)).is_ok());
+}
+
+#[test]
+fn congestion_is_counted_under_its_name_in_whole_packets_too() {
+    for protocol in [SecurityProtocol::Esp, SecurityProtocol::Ah] {
+        let pair = Pair::new(protocol, Mode::Tunnel, ["10.0.0.0/24", "10.1.0.0/24"]);
+        let [mut a, mut b] = pair.stacks(whole);
+        let mut sealed = seal(&mut a, &udp(HOSTS[0], HOSTS[1], true, 33)).unwrap();
+        sealed[1] |= 3;
+        sealed[10..12].fill(0);
+        let checksum = internet_checksum(&[&sealed[..20]]);
+        sealed[10..12].copy_from_slice(&checksum.to_be_bytes());
+        open(&mut b, &sealed).unwrap_err();
+        assert_eq!(b.stats().dropped(&DropReason::Congestion), 1, "{protocol:?}");
+    }
+}
+
+#[test]
+fn what_the_outer_policy_keeps_back_does_not_count_as_sent() {
+    let [mut a, _] = bundle();
+    assert!(a.remove_manual(Spi(0x2001)).is_some());
+    let refused = seal(&mut a, &udp(HOSTS[0], HOSTS[1], true, 33));
+    assert_eq!(refused, Err(Verdict::Dropped(DropReason::NoConnection)));
+    assert_eq!(a.stats().sealed, ipsec::Volume::default());
+}
+
 /// ESP in a tunnel between the hosts' networks, and AH in transport mode around it between the gateways.
 fn bundle() -> [Stack; 2] {
     let esp = Pair::new(SecurityProtocol::Esp, Mode::Tunnel, ["10.0.0.0/24", "10.1.0.0/24"]);
