@@ -121,3 +121,11 @@ fn the_help_is_complete() {
         assert!(help.contains(option), "{option} in\n{help}");
     }
 }
+
+#[test]
+fn whoever_stops_reading_gets_the_result_all_the_same() {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_tunnel"));
+    let mut child = command.args(["--megabytes", "1"]).stdout(std::process::Stdio::piped()).spawn().unwrap();
+    drop(child.stdout.take());
+    assert_eq!(child.wait().unwrap().code(), Some(0));
+}

@@ -492,8 +492,8 @@ impl Driver {
 
     /// Writes what the stack counted.
     pub(crate) fn print_stats(&self) {
-        println!("{:?}", self.stack.stats());
-        println!("{:?}", self.stack.ike_counters());
+        say!("{:?}", self.stack.stats());
+        say!("{:?}", self.stack.ike_counters());
     }
 
     fn now(&self) -> Instant {
@@ -505,7 +505,7 @@ impl Driver {
         what: &str,
         act: impl FnOnce(&mut Stack) -> Result<(), E>,
     ) -> Result<(), String> {
-        println!("{:>9.3} -- {what}", self.begun.elapsed().as_secs_f64());
+        say!("{:>9.3} -- {what}", self.begun.elapsed().as_secs_f64());
         act(&mut self.stack).map_err(|error| format!("{what}: {error}"))?;
         self.drain()
     }
@@ -561,11 +561,11 @@ impl Driver {
                         self.answered_requests += 1;
                         self.send_inner(&echo.answer())?;
                     }
-                    other => println!("an inner packet that is not for us: {other:?}"),
+                    other => say!("an inner packet that is not for us: {other:?}"),
                 }
             }
             Received::Dropped(reason) => {
-                println!("{:>9.3} dropped: {reason:?}", self.begun.elapsed().as_secs_f64());
+                say!("{:>9.3} dropped: {reason:?}", self.begun.elapsed().as_secs_f64());
             }
             _ => {}
         }
@@ -606,8 +606,8 @@ impl Driver {
         let now = self.now();
         match self.stack.handle_ip(now, &mut buffer, HEADROOM..end) {
             Verdict::Send { range, path, .. } => self.transmit(&path, &buffer[range])?,
-            Verdict::Queued => println!("{:>9.3} -- a packet waits", self.begun.elapsed().as_secs_f64()),
-            verdict => println!("{:>9.3} an inner packet: {verdict:?}", self.begun.elapsed().as_secs_f64()),
+            Verdict::Queued => say!("{:>9.3} -- a packet waits", self.begun.elapsed().as_secs_f64()),
+            verdict => say!("{:>9.3} an inner packet: {verdict:?}", self.begun.elapsed().as_secs_f64()),
         }
         self.drain()
     }
@@ -629,7 +629,7 @@ impl Driver {
         let lost = !last_word && (unlucky || self.ours.lossy && self.lost.insert(message.to_vec()));
         if lost {
             self.losses += 1;
-            println!("{:>9.3} -- {what} is lost", self.begun.elapsed().as_secs_f64());
+            say!("{:>9.3} -- {what} is lost", self.begun.elapsed().as_secs_f64());
         }
         lost
     }
@@ -678,7 +678,7 @@ impl Driver {
                 let kind = if trace.response { "response" } else { "request" };
                 let again = if trace.retransmission { ", again" } else { "" };
                 let ExchangeTrace { exchange, message_id, payloads, octets, .. } = &*trace;
-                println!(
+                say!(
                     "{time:>9.3} {arrow} {exchange} {kind} {message_id} [{payloads}] {octets} octets{again}"
                 );
                 self.seen.messages.push(*trace);
@@ -688,7 +688,7 @@ impl Driver {
             Event::Keys(KeyLogLine::Esp(line)) => return self.log_key(ESP_TABLE, &format!("{line}\n")),
             _ => {}
         }
-        println!("{time:>9.3}     {handle} {event:?}");
+        say!("{time:>9.3}     {handle} {event:?}");
         match event {
             Event::IkeClosed { reason }
                 if !matches!(reason, CloseReason::Rekeyed | CloseReason::Redundant) =>

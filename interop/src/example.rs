@@ -29,7 +29,7 @@ pub(crate) fn run(dir: &Path) -> Result<(), String> {
     ensure(status.success(), || format!("the example fails: {status}"))?;
     let capture = capture_in(&captures)?;
     let found = Dissection::of(&capture, &captures, "tcp")?;
-    println!("  tshark, over the example's capture: {found:?}");
+    say!("  tshark, over the example's capture: {found:?}");
     found.ensure_clean(Reach::ALL)?;
     let wants = |holds: bool, what: &str| ensure(holds, || format!("tshark finds no {what}: {found:?}"));
     wants(found.authentications >= 2, "two readable AUTH payloads")?;

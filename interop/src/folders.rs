@@ -50,7 +50,7 @@ pub(crate) fn keep(dir: &Path, kept: &Path, name: &str) {
     let to = kept.join(name);
     let _ = fs::remove_dir_all(&to);
     if let Err(error) = copy(dir, &to) {
-        println!("  the logs of {name} cannot be kept: {error}");
+        say!("  the logs of {name} cannot be kept: {error}");
     }
 }
 

@@ -7,6 +7,14 @@
 
 extern crate alloc;
 
+/// `println!` for whoever still reads: a pipe that was closed, as by `head`, is no reason to end without a result.
+macro_rules! say {
+    ($($text:tt)*) => {{
+        use std::io::Write as _;
+        let _ = writeln!(std::io::stdout(), $($text)*);
+    }};
+}
+
 mod capture;
 mod case;
 mod driver;
@@ -35,9 +43,23 @@ const CANNOT_RUN: u8 = 2;
 /// The device that strongSwan's ESP in user space takes its packets from.
 const TUN: &str = "/dev/net/tun";
 
-/// Runs the interoperability cases and prints a table of them.
+const AFTER_HELP: &str = "\
+Without a command: strongSwan in a network namespace, our stack in another, and tshark over what was captured; it
+needs root. `kernel` needs no root. Both name the Debian packages that are missing. Logs and captures of failed
+cases are kept in `interop/` of the target folder.
+
+Exit codes:
+  0  all cases passed
+  1  some did not: the table says which, and why
+  2  nothing was run: the arguments, root, a package or a device is missing, and a line says which
+
+Examples:
+  sudo -E cargo run --release -p interop -- --only rekey --verbose
+  cargo run --release -p interop -- kernel --list";
+
+/// Runs the stack against strongSwan, tshark and a Linux kernel, and prints a table of the cases.
 #[derive(Parser, Debug)]
-#[command(version, about)]
+#[command(version, about, after_help = AFTER_HELP)]
 struct Arguments {
     /// Only the cases whose name contains this.
     #[arg(long, global = true, value_name = "SUBSTR")]
@@ -95,6 +117,10 @@ fn main() -> ExitCode {
 fn kernel_suite(arguments: &Arguments) -> ExitCode {
     let Arguments { only, keep, verbose, .. } = arguments;
     let options = kernel::Options { only: only.as_deref(), keep: *keep, verbose: *verbose };
+    if !kernel::has_cases(options) {
+        eprintln!("no case has such a name; kernel --list without --only shows all");
+        return ExitCode::from(CANNOT_RUN);
+    }
     if arguments.list {
         kernel::list(options);
         return ExitCode::SUCCESS;
@@ -111,18 +137,19 @@ fn strongswan_suite(arguments: &Arguments) -> ExitCode {
         .iter()
         .filter(|case| arguments.only.as_deref().is_none_or(|part| case.name.contains(part)))
         .collect();
+    if chosen.is_empty() {
+        eprintln!("no case has such a name; --list without --only shows all");
+        return ExitCode::from(CANNOT_RUN);
+    }
     if arguments.list {
         for case in chosen {
-            println!("{:<68} {}", case.name, case.about);
+            say!("{:<68} {}", case.name, case.about);
         }
         return ExitCode::SUCCESS;
     }
-    if chosen.is_empty() {
-        eprintln!("no case has such a name; --list shows them");
-        return ExitCode::from(CANNOT_RUN);
-    }
     if !process::is_root() {
         eprintln!("interop needs root: it makes network namespaces and binds ports 500 and 4500 inside them");
+        eprintln!("run it with sudo -E, or take the suite that needs none: interop kernel");
         return ExitCode::from(CANNOT_RUN);
     }
     if lacks(runner::NEEDED) {
@@ -142,7 +169,7 @@ fn lacks(needed: &[(&str, &'static str)]) -> bool {
     let missing = process::missing_packages(needed);
     if !missing.is_empty() {
         eprintln!("missing: {}", missing.join(", "));
-        eprintln!("apt-get install --no-install-recommends {}", missing.join(" "));
+        eprintln!("on Debian: apt-get install --no-install-recommends {}", missing.join(" "));
     }
     !missing.is_empty()
 }

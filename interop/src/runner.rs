@@ -80,15 +80,15 @@ pub(crate) fn run(cases: &[&Case], options: Options) -> Result<bool, String> {
             });
         }
         drop(results);
-        println!("{:<68} {:<6} {:>8}", "case", "result", "time");
+        say!("{:<68} {:<6} {:>8}", "case", "result", "time");
         for (case, dir, time, outcome) in finished {
             let result = if outcome.is_ok() { "pass" } else { "FAIL" };
-            println!("{:<68} {result:<6} {:>6.1} s", case.name, time.as_secs_f64());
+            say!("{:<68} {result:<6} {:>6.1} s", case.name, time.as_secs_f64());
             if outcome.is_err() || options.verbose {
                 print_logs(&dir);
             }
             if let Err(reason) = outcome {
-                println!("  {}: {}", case.name, shown(&reason, &dir));
+                say!("  {}: {}", case.name, shown(&reason, &dir));
                 failed.push((&case.name, reason.lines().next().unwrap_or_default().to_owned()));
                 keep(&dir, &kept, &case.name);
             } else if options.keep {
@@ -96,7 +96,7 @@ pub(crate) fn run(cases: &[&Case], options: Options) -> Result<bool, String> {
             }
         }
     });
-    println!(
+    say!(
         "\ninterop result: {}. {} passed; {} failed; finished in {:.1} s",
         if failed.is_empty() { "ok" } else { "FAILED" },
         cases.len() - failed.len(),
@@ -104,10 +104,10 @@ pub(crate) fn run(cases: &[&Case], options: Options) -> Result<bool, String> {
         begun.elapsed().as_secs_f64(),
     );
     for (name, reason) in &failed {
-        println!("  FAIL {name}: {reason}");
+        say!("  FAIL {name}: {reason}");
     }
     if !failed.is_empty() || options.keep {
-        println!("logs and captures are in interop/ of the target folder, a folder for each case");
+        say!("logs and captures are in interop/ of the target folder, a folder for each case");
     }
     Ok(failed.is_empty())
 }
@@ -177,7 +177,7 @@ pub(crate) fn our_side(cases: &[Case], name: &str, dir: &Path, peer_namespace: &
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
         Err(reason) => {
-            println!("{reason}");
+            say!("{reason}");
             let _ = fs::write(dir.join(REASON), reason);
             ExitCode::FAILURE
         }
@@ -194,7 +194,7 @@ fn print_logs(dir: &Path) {
     ] {
         let tail = process::tail(&dir.join(file), TAIL);
         if !tail.is_empty() {
-            println!("  {title}:\n{}", shown(&tail, dir).trim_end());
+            say!("  {title}:\n{}", shown(&tail, dir).trim_end());
         }
     }
 }

@@ -65,53 +65,55 @@ impl Options<'_> {
 /// Prints the names of the cases.
 pub(crate) fn list(options: Options<'_>) {
     for case in options.cases() {
-        println!("{:<44} {}", case.name, case.group);
+        say!("{:<44} {}", case.name, case.group);
     }
+}
+
+/// Whether any case is chosen.
+pub(crate) fn has_cases(options: Options<'_>) -> bool {
+    !options.cases().is_empty()
 }
 
 /// Runs the cases; true when all pass.
 pub(crate) fn run(options: Options<'_>) -> Result<bool, String> {
     let cases = options.cases();
-    if cases.is_empty() {
-        return Err("no case has such a name; --list shows them".into());
-    }
     let work = WorkFolder::create()?;
     let kept = kept_folder()?.join("kernel");
     let _ = fs::remove_dir_all(&kept);
     let begun = Instant::now();
     let mut guest = Guest::boot(work.path()).inspect_err(|_| {
-        print!("{}", process::tail(&work.path().join("guest.log"), 40));
+        say!("{}", process::tail(&work.path().join("guest.log"), 40));
     })?;
-    println!("Linux {} is up after {:.1} s", guest.release, begun.elapsed().as_secs_f64());
+    say!("Linux {} is up after {:.1} s", guest.release, begun.elapsed().as_secs_f64());
     encap::hold_in(&mut guest)?;
     let provider = ipsec::crypto::rustcrypto::provider();
     let mut groups: BTreeMap<&str, [usize; 2]> = BTreeMap::new();
     let mut failed = Vec::new();
-    println!("{:<44} {:<6} {:>8}", "case", "result", "time");
+    say!("{:<44} {:<6} {:>8}", "case", "result", "time");
     for (number, case) in (0..).zip(&cases) {
         let started = Instant::now();
         let outcome = run_case(case, number, &provider, &mut guest);
         let time = started.elapsed().as_secs_f64();
         let result = if outcome.is_ok() { "pass" } else { "FAIL" };
-        println!("{:<44} {result:<6} {time:>6.2} s", case.name);
+        say!("{:<44} {result:<6} {time:>6.2} s", case.name);
         let frames = guest.take_frames();
         if outcome.is_err() || options.keep {
             capture::write(&kept, &case.name, &frames)?;
         }
         if outcome.is_err() || options.verbose {
-            println!("{}", guest.run("ip -s xfrm state; ip xfrm policy; cat /proc/net/xfrm_stat")?);
+            say!("{}", guest.run("ip -s xfrm state; ip xfrm policy; cat /proc/net/xfrm_stat")?);
         }
         groups.entry(case.group).or_default()[usize::from(outcome.is_err())] += 1;
         if let Err(reason) = outcome {
-            println!("  {}: {reason}", case.name);
+            say!("  {}: {reason}", case.name);
             failed.push((&case.name, reason.lines().next().unwrap_or_default().to_owned()));
         }
     }
-    println!();
+    say!();
     for (group, [passed, failed]) in groups {
-        println!("kernel {group}: {passed} passed; {failed} failed");
+        say!("kernel {group}: {passed} passed; {failed} failed");
     }
-    println!(
+    say!(
         "\nkernel result: {}. {} passed; {} failed; finished in {:.1} s",
         if failed.is_empty() { "ok" } else { "FAILED" },
         cases.len() - failed.len(),
@@ -119,10 +121,10 @@ pub(crate) fn run(options: Options<'_>) -> Result<bool, String> {
         begun.elapsed().as_secs_f64(),
     );
     for (name, reason) in &failed {
-        println!("  FAIL {name}: {reason}");
+        say!("  FAIL {name}: {reason}");
     }
     if !failed.is_empty() || options.keep {
-        println!("captures are in interop/kernel/ of the target folder");
+        say!("captures are in interop/kernel/ of the target folder");
     }
     Ok(failed.is_empty())
 }

@@ -10,6 +10,9 @@ use pcap_file::pcapng::{Block, PcapNgReader};
 /// The first octets of a pcapng file.
 const PCAPNG: [u8; 4] = [0x0a, 0x0d, 0x0d, 0x0a];
 
+/// The same of a pcap file, whose time is in microseconds or nanoseconds, in either order of octets.
+const PCAP: [u32; 2] = [0xa1b2_c3d4, 0xa1b2_3c4d];
+
 /// What was captured of a frame.
 pub(crate) struct Frame {
     /// Which one, from 1.
@@ -26,7 +29,17 @@ type Frames = Box<dyn Iterator<Item = Result<Frame, String>>>;
 /// The frames of a file; the last item is an error where the file breaks off.
 pub(crate) fn frames(mut file: impl BufRead + 'static) -> io::Result<Frames> {
     let invalid = |error: pcap_file::PcapError| io::Error::new(io::ErrorKind::InvalidData, error);
-    if file.fill_buf()?.starts_with(&PCAPNG) {
+    let start = file.fill_buf()?;
+    let known = start.starts_with(&PCAPNG)
+        || start.first_chunk().is_some_and(|magic| {
+            PCAP.contains(&u32::from_be_bytes(*magic)) || PCAP.contains(&u32::from_le_bytes(*magic))
+        });
+    if !known {
+        let what = if start.is_empty() { "the file is empty" } else { "neither pcap nor pcapng" };
+        let what = format!("{what}; take a capture as tcpdump -w or Wireshark write it");
+        return Err(io::Error::new(io::ErrorKind::InvalidData, what));
+    }
+    if start.starts_with(&PCAPNG) {
         Ok(Box::new(of_pcapng(PcapNgReader::new(file).map_err(invalid)?)))
     } else {
         Ok(Box::new(of_pcap(PcapReader::new(file).map_err(invalid)?)))

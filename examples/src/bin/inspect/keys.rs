@@ -191,6 +191,17 @@ fn any_icv(name: &str) -> Option<usize> {
     bits.parse::<usize>().ok().map(|bits| bits / 8)
 }
 
+const IKE_TABLE: &str = "ikev2_decryption_table";
+const ESP_TABLE: &str = "esp_sa";
+
+/// A line that is not one of the table.
+fn wrong(table: &str, fields: &[String]) -> String {
+    format!(
+        "a line of Wireshark's table {table} has 8 fields, this one has {}; is it that file?",
+        fields.len()
+    )
+}
+
 impl KeyTables {
     pub(crate) fn new() -> Self {
         Self { provider: rustcrypto::provider(), ike: BTreeMap::new(), esp: BTreeMap::new() }
@@ -217,7 +228,7 @@ impl KeyTables {
     fn ike_line(&self, line: &str) -> Result<((IkeSpi, IkeSpi), IkeKeys), String> {
         let fields = fields(line);
         let [spi_i, spi_r, ei, er, encr, ai, ar, integ] =
-            <[String; 8]>::try_from(fields).map_err(|fields| format!("8 fields, not {}", fields.len()))?;
+            <[String; 8]>::try_from(fields).map_err(|fields| wrong(IKE_TABLE, &fields))?;
         let (ei, er, ai, ar) = (octets(&ei)?, octets(&er)?, octets(&ai)?, octets(&ar)?);
         let encr = self.provider.encr(self.encryption(&encr)?).ok_or_else(|| format!("no {encr} here"))?;
         let spis = (spi(&spi_i)?, spi(&spi_r)?);
@@ -265,7 +276,7 @@ impl KeyTables {
         let extended = fields.get(8).is_some_and(|kind| kind.starts_with("64"));
         fields.truncate(8);
         let [_, _, _, spi, encr, encr_key, integ, integ_key] =
-            <[String; 8]>::try_from(fields).map_err(|fields| format!("8 fields, not {}", fields.len()))?;
+            <[String; 8]>::try_from(fields).map_err(|fields| wrong(ESP_TABLE, &fields))?;
         let digits = spi.strip_prefix("0x").ok_or("an SPI in hexadecimal")?;
         let number = u32::from_str_radix(digits, 16).map_err(|error| format!("SPI: {error}"))?;
         let key = octets(&encr_key)?;

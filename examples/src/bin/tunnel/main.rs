@@ -8,6 +8,14 @@
     reason = "a program with sockets and threads has the standard library"
 )]
 
+/// `println!` for whoever still reads: a pipe that was closed, as by `head`, is no reason to end without a result.
+macro_rules! say {
+    ($($text:tt)*) => {{
+        use std::io::Write as _;
+        let _ = writeln!(std::io::stdout(), $($text)*);
+    }};
+}
+
 mod capture;
 mod gateway;
 mod report;
@@ -189,8 +197,8 @@ fn run(arguments: &Arguments, suites: &Suites) -> Result<ExitCode, Box<dyn Error
     let (client_addresses, server_addresses) = (Addresses::of(&client)?, Addresses::of(&server)?);
     let client = gateway(Side::Client, client, &server_addresses)?;
     let server = gateway(Side::Server, server, &client_addresses)?;
-    println!("client's gateway {client_addresses}, server's gateway {server_addresses}");
-    println!("fetching {} MiB from {SERVER_HOST} to {CLIENT_HOST} through the tunnel", arguments.megabytes);
+    say!("client's gateway {client_addresses}, server's gateway {server_addresses}");
+    say!("fetching {} MiB from {SERVER_HOST} to {CLIENT_HOST} through the tunnel", arguments.megabytes);
 
     let start = |name: &str, gateway: Gateway| {
         std::thread::Builder::new().name(name.into()).spawn(move || gateway.run())
@@ -209,7 +217,7 @@ fn run(arguments: &Arguments, suites: &Suites) -> Result<ExitCode, Box<dyn Error
     let transfer = Transfer { total, expected, lossy: arguments.loss > 0.0, stood_still };
     let code = report::print(&transfer, &client, &server);
     if let Some(dir) = &arguments.capture {
-        println!("{}", capture::hint(dir, &[&client_addresses, &server_addresses]));
+        say!("{}", capture::hint(dir, &[&client_addresses, &server_addresses]));
     }
     Ok(ExitCode::from(code))
 }

@@ -18,11 +18,11 @@ pub(crate) struct Transfer {
 
 /// Prints the report and returns the exit code.
 pub(crate) fn print(transfer: &Transfer, client: &Outcome, server: &Outcome) -> u8 {
-    println!("\n{}", ladder(client, server));
+    say!("\n{}", ladder(client, server));
     negotiated(client);
-    println!("\nChild SAs, by the client's gateway's inbound SPI");
+    say!("\nChild SAs, by the client's gateway's inbound SPI");
     for account in &client.accounts {
-        println!(
+        say!(
             "  {} / {}  sent {}, received {}",
             account.inbound,
             account.outbound,
@@ -34,34 +34,31 @@ pub(crate) fn print(transfer: &Transfer, client: &Outcome, server: &Outcome) -> 
         gateway(outcome);
     }
     let rate = transfer.total as f64 / outcome_seconds(client) / f64::from(1 << 20);
-    println!("\nSHA-256 sent      {}", hex::encode(transfer.expected));
+    say!("\nSHA-256 sent      {}", hex::encode(transfer.expected));
     let digest = client.digest.map(hex::encode).unwrap_or_default();
-    println!("SHA-256 received  {digest}");
+    say!("SHA-256 received  {digest}");
     if client.received == transfer.total {
         let seconds = outcome_seconds(client);
-        println!(
-            "{} octets in {seconds:.2} s, {rate:.1} MiB/s, set-up of the tunnel included",
-            transfer.total
-        );
+        say!("{} octets in {seconds:.2} s, {rate:.1} MiB/s, set-up of the tunnel included", transfer.total);
     }
 
     let failed = what_does_not_hold(transfer, client, server);
     if failed.is_empty() {
-        println!("\neverything held");
+        say!("\neverything held");
         return 0;
     }
-    println!();
+    say!();
     for line in &failed {
-        println!("FAILED: {line}");
+        say!("FAILED: {line}");
     }
     if client.established.is_none() {
-        println!(
+        say!(
             "The tunnel did not come up. Both gateways are in this program, so look at the exchanges above."
         );
         return 4;
     }
     if transfer.stood_still {
-        println!("Give it more time with --patience, or less --loss.");
+        say!("Give it more time with --patience, or less --loss.");
         return 4;
     }
     1
@@ -148,30 +145,31 @@ fn ladder(client: &Outcome, server: &Outcome) -> Ladder {
 
 fn negotiated(client: &Outcome) {
     let Some(ike) = &client.established else { return };
-    println!("\nnegotiated");
-    println!("  IKE    {}  {} with {}", ike.suite, ike.local_id, ike.remote_id);
-    println!("  path   {}", ike.path);
+    say!("\nnegotiated");
+    say!("  IKE    {}  {} with {}", ike.suite, ike.local_id, ike.remote_id);
+    say!("  path   {}", ike.path);
     if let Some(child) = client.children.first() {
-        println!("  ESP    {}  {} === {}", child.suite, list(&child.local), list(&child.remote));
+        say!("  ESP    {}  {} === {}", child.suite, list(&child.local), list(&child.remote));
     }
-    println!(
+    say!(
         "  then   the Child SA replaced {} times, the IKE SA {} times",
-        client.child_rekeys, client.ike_rekeys
+        client.child_rekeys,
+        client.ike_rekeys
     );
 }
 
 fn gateway(outcome: &Outcome) {
     let (stats, traffic) = (&outcome.stats, &outcome.traffic);
-    println!("\n{}", name(outcome));
-    println!("  IP packets  sealed {}, opened {}", volume(stats.sealed), volume(stats.opened));
-    println!("  waited      {}", volume(stats.queued));
-    println!("  datagrams   sent {}, received {}", volume(traffic.sent), volume(traffic.received));
+    say!("\n{}", name(outcome));
+    say!("  IP packets  sealed {}, opened {}", volume(stats.sealed), volume(stats.opened));
+    say!("  waited      {}", volume(stats.queued));
+    say!("  datagrams   sent {}, received {}", volume(traffic.sent), volume(traffic.received));
     if traffic.lost.packets > 0 {
-        println!("  lost        {} on purpose", volume(traffic.lost));
+        say!("  lost        {} on purpose", volume(traffic.lost));
     }
     let drops: Vec<String> =
         stats.drops().map(|(class, reason, count)| format!("{class}/{reason} {count}")).collect();
-    println!("  dropped     {}", if drops.is_empty() { "nothing".into() } else { drops.join(", ") });
+    say!("  dropped     {}", if drops.is_empty() { "nothing".into() } else { drops.join(", ") });
 }
 
 fn name(outcome: &Outcome) -> &'static str {
