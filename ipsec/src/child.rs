@@ -88,8 +88,23 @@ pub(crate) enum Due {
     Close,
 }
 
+/// Selectors as a person reads them.
+struct Listed<'a>(&'a [TrafficSelector]);
+
+impl core::fmt::Display for Listed<'_> {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        if self.0.is_empty() {
+            return f.write_str("nothing");
+        }
+        self.0.iter().enumerate().try_for_each(|(index, selector)| {
+            f.write_str(if index > 0 { ", " } else { "" })?;
+            selector.fmt(f)
+        })
+    }
+}
+
 /// Why a Child SA cannot be used here.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Error)]
+#[derive(Clone, PartialEq, Eq, Debug, Error)]
 #[non_exhaustive]
 pub enum InstallError {
     /// ESP does not take it.
@@ -99,14 +114,19 @@ pub enum InstallError {
     #[error("{0}")]
     Ah(#[from] ipsec_ah::SaError),
     /// AH covers the IP header, so it needs a stack that writes whole IP packets ([`OuterHeader::Ip`]).
-    #[error("AH needs whole IP packets")]
+    #[error("AH needs whole IP packets: StackConfig::outer must be OuterHeader::Ip")]
     NoHeaders,
     /// The two directions are not of one protocol and mode.
     #[error("directions of two protocols or modes")]
     Unlike,
     /// The PAD does not let the peer have it (RFC 4301 §4.4.3.3).
-    #[error("the peer is not authorized for these selectors")]
-    NotAuthorized,
+    #[error("the PAD allows the peer {}, and the Child SA is for {}", Listed(.allowed), Listed(.asked))]
+    NotAuthorized {
+        /// What it may have.
+        allowed: Vec<TrafficSelector>,
+        /// What the Child SA is for on its side.
+        asked: Vec<TrafficSelector>,
+    },
     /// The database has no place for it.
     #[error("{0}")]
     Database(#[from] ipsec_sa::InsertError),

@@ -267,8 +267,12 @@ impl Stack {
             }
             IkeEvent::ChildInstalled(install) => return self.on_install(now, ike, *install),
             IkeEvent::Needs { op, what: Request::Install(install), .. } => {
-                let installed = self.install(now, ike, *install);
-                let answer = installed.map_err(|_| InstallFailed);
+                let inbound = install.inbound.spi;
+                let answer = self.install(now, ike, *install).map_err(|error| {
+                    let error = Box::new(error);
+                    self.put(Output::Event(ike, Event::ChildRefused { inbound, error }));
+                    InstallFailed
+                });
                 // The step was asked for a moment ago.
                 let _ = self.endpoint.answer(now, op, Answer::Installed(answer));
                 return;
@@ -404,8 +408,9 @@ impl Stack {
         let within = |allowed: &Vec<TrafficSelector>| {
             inbound.remote_selectors.iter().all(|selector| covers(allowed, selector))
         };
-        if !allowed.is_none_or(within) {
-            return Err(InstallError::NotAuthorized);
+        if let Some(allowed) = allowed.filter(|allowed| !within(allowed)) {
+            let (allowed, asked) = (allowed.clone(), inbound.remote_selectors);
+            return Err(InstallError::NotAuthorized { allowed, asked });
         }
         let spi = inbound.spi;
         // With nothing to fall back on there is nothing to wait for.

@@ -175,7 +175,7 @@ pub enum Event {
         /// Why.
         error: Box<Error>,
     },
-    /// A Child SA was negotiated and cannot be used here; the peer is told that it is gone.
+    /// A Child SA was negotiated and cannot be used here; the peer is told so, or that it is gone.
     ChildRefused {
         /// SPI of packets to us.
         inbound: Spi,

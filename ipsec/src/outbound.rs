@@ -3,6 +3,7 @@
 use alloc::vec;
 use core::net::IpAddr;
 use core::ops::Range;
+use core::time::Duration;
 
 use ipsec_esp::SealError;
 use ipsec_sa::pmtu::{clamp_mss, too_big_message};
@@ -12,6 +13,8 @@ use ipsec_wire::{IpView, Spi};
 use crate::inbound::MAX_NESTED;
 use crate::{DropReason, HEADROOM, Output, Stack, TAILROOM, Verdict};
 
+/// Senders that are told in a second that a packet is too big.
+const TOLD_PER_SECOND: u32 = 1000;
 /// The smallest MTU that IPv6 knows (RFC 8200 §5).
 const LEAST_IPV6: usize = 1280;
 
@@ -228,12 +231,24 @@ impl Stack {
                     IpAddr::V6(_) => self.config.icmp_sources.1.map(IpAddr::V6),
                 };
                 let told = u16::try_from(mtu).unwrap_or(u16::MAX);
-                if let Some(message) = too_big_message(packet, told, from.unwrap_or(view.dst())) {
+                if let Some(message) = too_big_message(packet, told, from.unwrap_or(view.dst()))
+                    && self.may_tell(now)
+                {
                     self.put(Output::Deliver(message));
                 }
                 Some(Err(DropReason::TooBig))
             }
         }
+    }
+
+    /// Messages to senders are limited (RFC 4443 §2.4 (f), RFC 1812 §4.3.2.8): whoever was not told is told another time.
+    fn may_tell(&mut self, now: Instant) -> bool {
+        let (since, told) = &mut self.told_senders;
+        if now.saturating_since(*since) >= Duration::from_secs(1) {
+            (*since, *told) = (now, 0);
+        }
+        *told = told.saturating_add(1);
+        *told <= TOLD_PER_SECOND
     }
 
     fn seal_fragments(

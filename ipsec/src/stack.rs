@@ -82,6 +82,8 @@ pub struct Stack {
     pub(crate) fragments: FragmentFlows,
     /// The same of packets that came in clear: strangers push out no others.
     pub(crate) clear_fragments: FragmentFlows,
+    /// Since when, and how many, senders were told that a packet is too big.
+    pub(crate) told_senders: (Instant, u32),
     /// Fragments to ourselves.
     pub(crate) reassembly: Reassembly,
     pub(crate) next_policy: u32,
@@ -99,7 +101,7 @@ pub enum ConnectionRefused {
     #[error("policy {} is served by another connection", .0.0)]
     PolicyTaken(PolicyId),
     /// A child with AH, in a stack that does not write whole IP packets.
-    #[error("AH needs whole IP packets")]
+    #[error("AH needs whole IP packets: StackConfig::outer must be OuterHeader::Ip")]
     Unsupported,
 }
 
@@ -112,7 +114,9 @@ pub enum PolicyRefused {
     Database(#[from] PolicyError),
     /// It asks for SAs populated from the packet, or for AH or a second pass in a stack that does not write whole IP
     /// packets: taking it and doing something else would not be what it says.
-    #[error("the policy asks for what is not done here")]
+    #[error(
+        "no SA takes values from packets here, and AH and a second pass need StackConfig::outer to be OuterHeader::Ip"
+    )]
     Unsupported,
 }
 
@@ -150,6 +154,7 @@ impl Stack {
             stats: Stats::default(),
             fragments: FragmentFlows::new(FRAGMENTED, FRAGMENTS_LAST),
             clear_fragments: FragmentFlows::new(FRAGMENTED, FRAGMENTS_LAST),
+            told_senders: (now, 0),
             reassembly: Reassembly::new(config.reassembly),
             next_policy: FIRST_OWN_POLICY.0,
             next_peer: 1,

@@ -546,6 +546,7 @@ fn ah_is_not_taken_where_headers_are_not_written() {
     let outbound = pair.params(0, Direction::Outbound);
     let refused = stack.add_manual(NOW, pair.params(0, Direction::Inbound), &outbound);
     assert_eq!(refused, Err(ipsec::InstallError::NoHeaders));
+    assert!(refused.unwrap_err().to_string().ends_with("StackConfig::outer must be OuterHeader::Ip"));
     assert_eq!(stack.add_policy(pair.policy(0)), Err(ipsec::PolicyRefused::Unsupported));
     assert_eq!(stack.children().count(), 0);
 }

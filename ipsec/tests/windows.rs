@@ -209,6 +209,22 @@ fn a_caller_that_takes_nothing_has_bounded_outputs() {
 }
 
 #[test]
+fn senders_are_told_no_faster_than_a_limit() {
+    let mut setup = Setup::new();
+    setup.configs[A].link_mtu = 100;
+    let mut pair = setup.pair();
+    pair.establish();
+    for expected in [1000, 1000] {
+        pair.inbox[A].clear();
+        for _ in 0..1500 {
+            assert_eq!(pair.send(A, &udp(A, &[0; 200])), Verdict::Dropped(DropReason::TooBig));
+        }
+        assert_eq!(pair.inbox[A].len(), expected);
+        pair.pass(Duration::from_secs(1));
+    }
+}
+
+#[test]
 fn strangers_events_are_bounded_and_those_of_sas_all_come() {
     let mut setup = Setup::new();
     setup.configs[B].outputs = OutputLimits { packets: 4, octets: 4096, events: 3 };
