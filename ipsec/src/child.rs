@@ -68,9 +68,11 @@ pub(crate) struct Child {
     pub(crate) connection: Option<ConnectionId>,
     pub(crate) name: String,
     pub(crate) suite: String,
-    /// Octets and packets only; the endpoint watches the time.
+    /// Octets and packets only; the endpoint watches the time, or `ends` has it.
     pub(crate) inbound_life: LifetimeState,
     pub(crate) outbound_life: LifetimeState,
+    /// When each direction, inbound first, is over that no endpoint watches: of SAs that were keyed by hand.
+    ends: [Option<Instant>; 2],
     /// Whether a replacement was asked for because the sequence numbers run out.
     pub(crate) low: bool,
     /// When the endpoint was last told of a packet from the peer.
@@ -181,6 +183,8 @@ impl Child {
                 (Inbound::Ah(AhInbound::new(&inbound, provider)?), Outbound::Ah(sealing), layout, lives)
             }
         };
+        let end = |life: &Lifetimes| life.hard.time.filter(|_| origin.ike.is_none()).map(|time| now + time);
+        let ends = lives.each_ref().map(end);
         let [inbound_life, outbound_life] = lives.map(|life| LifetimeState::new(untimed(life), now));
         Ok(Self {
             inbound: packets_in,
@@ -201,12 +205,25 @@ impl Child {
             suite: origin.suite,
             inbound_life,
             outbound_life,
+            ends,
             low: false,
             told: now,
             moved: None,
             pmtu: PathMtu::new(outbound.outer.remote, origin.link_mtu),
             layout,
         })
+    }
+
+    /// Whether packets to us come too late for it.
+    #[inline]
+    pub(crate) fn is_over_inbound(&self, now: Instant) -> bool {
+        matches!(self.ends, [Some(end), _] if end <= now)
+    }
+
+    /// Whether packets from us come too late for it.
+    #[inline]
+    pub(crate) fn is_over_outbound(&self, now: Instant) -> bool {
+        matches!(self.ends, [_, Some(end)] if end <= now)
     }
 
     /// Whether a packet from our side may take it (RFC 4301 §5.1).

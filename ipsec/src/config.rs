@@ -28,6 +28,9 @@ pub struct StackConfig {
     /// The largest outer packet that the first link takes: what becomes longer is cut before it is sealed, or its sender
     /// is told. 65535 leaves that to whoever sends the packets, until a router says something.
     pub link_mtu: u16,
+    /// Whether ICMP messages that our packets are too big are believed though they are not protected (RFC 4301 §6.1.1), down
+    /// to 576 octets over IPv4 and 1280 over IPv6. If not, policy decides about them as about any packet in clear.
+    pub heed_too_big: bool,
     /// Whether TCP segments that open a connection announce no more than fits through the SA.
     pub clamp_mss: bool,
     /// Where ICMP messages to senders inside come from; the destination of the packet that was too long otherwise.
@@ -54,6 +57,7 @@ impl Default for StackConfig {
             outer: OuterHeader::None,
             ports: Ports::default(),
             link_mtu: u16::MAX,
+            heed_too_big: true,
             clamp_mss: false,
             icmp_sources: (None, None),
             pad: None,

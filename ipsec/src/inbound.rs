@@ -180,7 +180,10 @@ impl Stack {
             }
             return Err(DropReason::UnknownSpi);
         };
-        let opened = child.open_packet(packet);
+        let opened = match child.is_over_inbound(now) {
+            true => Err(DropReason::Open(OpenError::Lifetime)),
+            false => child.open_packet(packet),
+        };
         let due = child.inbound_due(now, opened.as_ref().err().copied());
         let checked = opened.and_then(|taken| {
             self.stirred |= heard(now, child, &mut self.endpoint, taken.seq, path);
@@ -214,7 +217,8 @@ impl Stack {
 
     /// ICMP about a packet of ours, or what policy lets pass.
     fn clear(&mut self, now: Instant, packet: &[u8], at: Range<usize>) -> Result<Received, DropReason> {
-        if let Some(too_big) = TooBig::parse(packet)
+        if self.config.heed_too_big
+            && let Some(too_big) = TooBig::parse(packet)
             && let Some(received) = self.too_big(now, &too_big)
         {
             return Ok(received);
@@ -307,8 +311,10 @@ impl Stack {
         let spi = Spi::from_bytes(*packet.first_chunk().ok_or(DropReason::Unclassified)?);
         let child = self.sad.lookup_mut(spi).ok_or(DropReason::UnknownSpi)?;
         // AH is never without its IP header.
+        let over = child.is_over_inbound(now);
         let Inbound::Esp(sa) = &mut child.inbound else { return Err(DropReason::UnknownSpi) };
-        let opened = sa.open_in_place(packet).map_err(DropReason::Open);
+        let opened = if over { Err(OpenError::Lifetime) } else { sa.open_in_place(packet) };
+        let opened = opened.map_err(DropReason::Open);
         let due = child.inbound_due(now, opened.as_ref().err().copied());
         let checked = opened.and_then(|opened| {
             // The peer has this SA and lives, whatever is inside.

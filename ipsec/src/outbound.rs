@@ -161,7 +161,10 @@ impl Stack {
         ip: Range<usize>,
     ) -> Result<(Verdict, bool), DropReason> {
         let child = self.sad.lookup_mut(spi).ok_or(DropReason::UnknownSpi)?;
-        let sealed = child.seal(buf, ip);
+        let sealed = match child.is_over_outbound(now) {
+            true => Err(DropReason::Seal(SealError::Lifetime)),
+            false => child.seal(buf, ip),
+        };
         let due = child.outbound_due(now, &sealed);
         let (path, again) = (child.path, child.again);
         if let Some(due) = due {

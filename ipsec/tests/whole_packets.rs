@@ -1,6 +1,7 @@
 //! Stacks that own the wire: whole IP packets in every mode, ESP and AH, one around the other, cut and put together.
 
 use core::net::IpAddr;
+use core::time::Duration;
 
 use ipsec::crypto::{Secret, rustcrypto};
 use ipsec::esp::{OpenError, OuterHeader};
@@ -287,6 +288,40 @@ fn what_the_outer_policy_keeps_back_does_not_count_as_sent() {
     assert_eq!(a.stats().sealed, ipsec::Volume::default());
 }
 
+#[test]
+fn sas_keyed_by_hand_end_by_the_clock_too() {
+    for config in [whole, StackConfig::default] {
+        let pair = Pair::new(SecurityProtocol::Esp, Mode::Tunnel, ["10.0.0.0/24", "10.1.0.0/24"]);
+        let [mut a, mut b] = [0, 1].map(|side| {
+            let mut stack = stack(config());
+            stack.add_policy(pair.policy(side)).unwrap();
+            let [mut inbound, mut outbound] =
+                [Direction::Inbound, Direction::Outbound].map(|way| pair.params(side, way));
+            // The receiver's ends sooner.
+            let life = Duration::from_secs(if side == 0 { 20 } else { 10 });
+            inbound.lifetimes.hard.time = Some(life);
+            outbound.lifetimes.hard.time = Some(life);
+            stack.add_manual(NOW, inbound, &outbound).unwrap();
+            stack
+        });
+        let mut pass = |after: u64| {
+            let now = NOW + Duration::from_secs(after);
+            let (mut buf, ip) = with_room(&udp(HOSTS[0], HOSTS[1], true, 33));
+            let Verdict::Send { range, path, .. } = a.handle_ip(now, &mut buf, ip) else { return None };
+            let turned = ipsec::ike::Path { local: path.remote, remote: path.local, ..path };
+            Some(match config().outer {
+                OuterHeader::Ip => b.handle_packet(now, &mut buf[range]),
+                _ => b.handle_datagram(now, Meta::new(turned), &mut buf[range]),
+            })
+        };
+        assert!(matches!(pass(9), Some(Received::Inner { .. })));
+        assert_eq!(pass(10), Some(Received::Dropped(DropReason::Open(OpenError::Lifetime))));
+        assert_eq!(pass(20), None);
+        assert_eq!(a.stats().dropped(&DropReason::Seal(ipsec::esp::SealError::Lifetime)), 1);
+        assert_eq!(b.stats().dropped(&DropReason::Open(OpenError::Lifetime)), 1);
+    }
+}
+
 /// ESP in a tunnel between the hosts' networks, and AH in transport mode around it between the gateways.
 fn bundle() -> [Stack; 2] {
     let esp = Pair::new(SecurityProtocol::Esp, Mode::Tunnel, ["10.0.0.0/24", "10.1.0.0/24"]);
@@ -422,6 +457,21 @@ fn what_a_router_says_about_our_packets_reaches_their_senders() {
     // Ten minutes later the path may have become wider (RFC 1191 §6.3).
     let later = Instant::from_secs(1000 + 601);
     assert!(a.inner_mtu(later, sa).unwrap() > 60_000);
+}
+
+#[test]
+fn routers_are_not_believed_where_that_is_not_wanted() {
+    let pair = Pair::new(SecurityProtocol::Esp, Mode::Tunnel, ["10.0.0.0/24", "10.1.0.0/24"]);
+    let [mut a, _] = pair.stacks(|| {
+        let mut config = whole();
+        config.heed_too_big = false;
+        config
+    });
+    let sealed = seal(&mut a, &udp(HOSTS[0], HOSTS[1], true, 1400)).unwrap();
+    let before = a.inner_mtu(NOW, Spi(0x1001));
+    let received = a.handle_packet(NOW, &mut too_big_about(&sealed, 1000));
+    assert_eq!(received, Received::Dropped(DropReason::Clear));
+    assert_eq!(a.inner_mtu(NOW, Spi(0x1001)), before);
 }
 
 #[test]
