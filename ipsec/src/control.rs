@@ -13,7 +13,7 @@ use ipsec_sa::{
     AssertedId, ChildAuthorization, Direction, Flow, Instant, PeerAuthentication, PolicyAction, PolicyId,
     SaParams, SaUpdate, TrafficSelector, covers,
 };
-use ipsec_wire::{IpView, Spi};
+use ipsec_wire::Spi;
 
 use crate::child::{Child, Due, InstallError, Origin};
 use crate::demand::{Demand, PeerNumber, Protect};
@@ -102,7 +102,7 @@ impl Stack {
         }
         let waits = PacketQueue::takes(packet, &self.config.queue);
         if waits {
-            let evicted = protect.queue.push(packet, &self.config.queue);
+            let evicted = protect.queue.push(packet, flow, &self.config.queue);
             self.stats.queued.count(packet.len());
             self.stats.drop_many(&DropReason::QueueFull, evicted as u64);
         }
@@ -526,17 +526,15 @@ impl Stack {
         let mut uncovered = 0;
         let interface = self.spd.policy(id).and_then(|policy| policy.interface);
         for packet in waiting {
+            let flow = packet.flow;
             let (mut buf, ip) = packet.into_parts();
-            let view = buf.get(ip.clone()).and_then(|packet| IpView::parse(packet).ok());
-            let flow = view.map(|view| self.fragments.flow_of(now, 0, &view));
             // Policies may have changed while it waited.
-            let decides =
-                |flow| self.spd.lookup_on(Direction::Outbound, flow, interface).map(|policy| policy.id);
-            if flow.as_ref().and_then(decides) != Some(id) {
+            let decides = self.spd.lookup_on(Direction::Outbound, &flow, interface);
+            if decides.map(|policy| policy.id) != Some(id) {
                 self.stats.drop_one(&DropReason::Policy);
                 continue;
             }
-            let carrier = flow.and_then(|flow| self.carrier(id, &flow, None));
+            let carrier = self.carrier(id, &flow, None);
             let Some(spi) = carrier else {
                 uncovered += 1;
                 continue;

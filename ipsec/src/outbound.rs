@@ -58,7 +58,7 @@ impl Stack {
     ) -> Result<Verdict, DropReason> {
         let packet = buf.get(ip.clone()).ok_or(DropReason::Seal(SealError::Range))?;
         let view = IpView::parse(packet).map_err(|_| DropReason::Malformed)?;
-        let (flow, len) = (self.fragments.flow_of(now, 0, &view), view.packet().len());
+        let (flow, len) = (self.own_fragments.flow_of(now, 0, &view), view.packet().len());
         let ip = ip.start..ip.start + len;
         let policy = self.spd.lookup_on(Direction::Outbound, &flow, route.interface);
         let policy = policy.ok_or(DropReason::NoPolicy)?;

@@ -4,6 +4,8 @@ use alloc::collections::VecDeque;
 use alloc::vec::Vec;
 use core::ops::Range;
 
+use ipsec_sa::Flow;
+
 use crate::{HEADROOM, QueueLimits, TAILROOM};
 
 /// An IP packet with room around it, so that it can be sealed where it lies.
@@ -11,15 +13,17 @@ use crate::{HEADROOM, QueueLimits, TAILROOM};
 pub(crate) struct Waiting {
     buf: Vec<u8>,
     len: usize,
+    /// With what a first fragment showed, where it is a later one.
+    pub(crate) flow: Flow,
 }
 
 impl Waiting {
-    fn new(packet: &[u8]) -> Self {
+    fn new(packet: &[u8], flow: Flow) -> Self {
         let mut buf = Vec::with_capacity(HEADROOM + packet.len() + TAILROOM);
         buf.resize(HEADROOM, 0);
         buf.extend_from_slice(packet);
         buf.resize(HEADROOM + packet.len() + TAILROOM, 0);
-        Self { buf, len: packet.len() }
+        Self { buf, len: packet.len(), flow }
     }
 
     /// The buffer, and where the packet lies in it.
@@ -43,7 +47,7 @@ impl PacketQueue {
 
     /// Takes a copy of a packet in. Returns how many packets gave way, this one among them where it does not fit at
     /// all.
-    pub(crate) fn push(&mut self, packet: &[u8], limits: &QueueLimits) -> usize {
+    pub(crate) fn push(&mut self, packet: &[u8], flow: Flow, limits: &QueueLimits) -> usize {
         if !Self::takes(packet, limits) {
             return 1;
         }
@@ -54,7 +58,7 @@ impl PacketQueue {
             evicted += 1;
         }
         self.octets += packet.len();
-        self.packets.push_back(Waiting::new(packet));
+        self.packets.push_back(Waiting::new(packet, flow));
         evicted
     }
 
@@ -74,18 +78,26 @@ impl PacketQueue {
 mod tests {
     use super::*;
 
+    const FLOW: Flow = Flow {
+        src: core::net::IpAddr::V4(core::net::Ipv4Addr::LOCALHOST),
+        dst: core::net::IpAddr::V4(core::net::Ipv4Addr::LOCALHOST),
+        protocol: 17,
+        src_port: None,
+        dst_port: None,
+    };
+
     #[test]
     fn both_bounds_hold_and_the_oldest_gives_way() {
         let limits = QueueLimits { packets: 3, octets: 100 };
         let mut queue = PacketQueue::default();
         for octet in 0..3 {
-            assert_eq!(queue.push(&[octet; 30], &limits), 0);
+            assert_eq!(queue.push(&[octet; 30], FLOW, &limits), 0);
         }
-        assert_eq!(queue.push(&[3; 30], &limits), 1);
+        assert_eq!(queue.push(&[3; 30], FLOW, &limits), 1);
         assert_eq!(queue.len(), (3, 90));
-        assert_eq!(queue.push(&[4; 50], &limits), 2);
+        assert_eq!(queue.push(&[4; 50], FLOW, &limits), 2);
         assert_eq!(queue.len(), (2, 80));
-        assert_eq!(queue.push(&[5; 101], &limits), 1, "too long for the queue: it gives way itself");
+        assert_eq!(queue.push(&[5; 101], FLOW, &limits), 1, "too long for the queue: it gives way itself");
         let left = queue.take();
         assert_eq!(queue.len(), (0, 0));
         let first: Vec<u8> = left

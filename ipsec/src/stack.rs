@@ -40,6 +40,9 @@ pub const TAILROOM: usize = 15 + 2 + 32;
 /// Datagrams in fragments that are remembered, and how long.
 const FRAGMENTED: usize = 1024;
 const FRAGMENTS_LAST: Duration = Duration::from_secs(30);
+/// From a host inside they come together. What one datagram showed must not stand for another when the sixteen bits of the
+/// identification come round, or a fragment of a protected flow could pass in clear.
+const OWN_FRAGMENTS_LAST: Duration = Duration::from_secs(2);
 
 /// Policies from this number on are those that [`Stack::add_connection`] makes.
 pub const FIRST_OWN_POLICY: PolicyId = PolicyId(1 << 31);
@@ -78,7 +81,9 @@ pub struct Stack {
     /// When something is asked of the endpoint again that it could not do yet.
     pub(crate) retry_at: Option<Instant>,
     pub(crate) stats: Stats,
-    /// What first fragments showed, for those behind them (RFC 4301 §7.3).
+    /// What first fragments of packets from the inside showed, for those behind them (RFC 4301 §7.3).
+    pub(crate) own_fragments: FragmentFlows,
+    /// The same of what came out of SAs.
     pub(crate) fragments: FragmentFlows,
     /// The same of packets that came in clear: strangers push out no others.
     pub(crate) clear_fragments: FragmentFlows,
@@ -152,6 +157,7 @@ impl Stack {
             deadline: None,
             retry_at: None,
             stats: Stats::default(),
+            own_fragments: FragmentFlows::new(FRAGMENTED, OWN_FRAGMENTS_LAST),
             fragments: FragmentFlows::new(FRAGMENTED, FRAGMENTS_LAST),
             clear_fragments: FragmentFlows::new(FRAGMENTED, FRAGMENTS_LAST),
             told_senders: (now, 0),

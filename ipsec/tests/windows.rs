@@ -81,6 +81,30 @@ fn a_later_fragment_of_what_may_pass_does() {
 }
 
 #[test]
+fn ports_are_not_remembered_until_the_identification_comes_round() {
+    let mut pair = one_port();
+    let [mut first, later] = parts(A);
+    // To a port that nobody protects; the next datagram with this identification is to one that is protected.
+    first[22] = 1;
+    assert_eq!(pair.send(A, &first), Verdict::Bypass);
+    pair.pass(Duration::from_secs(3));
+    assert_eq!(pair.send(A, &later), Verdict::Dropped(DropReason::Policy));
+}
+
+#[test]
+fn parts_that_wait_for_long_stay_of_one_flow() {
+    let mut pair = one_port();
+    pair.cut[B] = true;
+    for part in parts(A) {
+        assert_eq!(pair.send(A, &part), Verdict::Queued);
+    }
+    pair.pass(Duration::from_secs(5));
+    pair.cut[B] = false;
+    pair.pass(Duration::from_secs(20));
+    assert_eq!(pair.inbox[B], parts(A));
+}
+
+#[test]
 fn ipv6_fragments_that_hide_their_protocol_do_not_pass_either() {
     let mut stack = common_stack();
     let any = || ts("::/0");
