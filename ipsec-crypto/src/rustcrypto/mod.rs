@@ -32,6 +32,7 @@ use crate::{
 
 #[cfg(feature = "camellia")]
 mod camellia;
+mod ccm;
 mod cipher;
 mod ecp;
 mod encr;
