@@ -29,7 +29,7 @@ pub struct CookieJar {
     version: u8,
     current: Secret,
     previous: Option<Secret>,
-    /// When `current` was made.
+    /// When the period of `current` began.
     since: Instant,
 }
 
@@ -107,7 +107,9 @@ impl CookieJar {
         // After a long silence the secret before is too old as well.
         self.previous = (age < SECRET_PERIOD * 2).then_some(before);
         self.version = self.version.wrapping_add(1);
-        self.since = now;
+        // Whole periods: however late this comes, nothing holds for more than two of them.
+        let periods = age.as_micros() / SECRET_PERIOD.as_micros();
+        self.since += SECRET_PERIOD.saturating_mul(u32::try_from(periods).unwrap_or(u32::MAX));
     }
 }
 
@@ -219,6 +221,27 @@ mod tests {
         assert!(jar.check(prf, at(120), rng, &second, NI, remote(), SPI));
         // Two periods without a request: nothing made before holds.
         assert!(!jar.check(prf, at(240), rng, &second, NI, remote(), SPI));
+    }
+
+    /// However seldom anybody asks: between one and two periods.
+    #[test]
+    fn a_cookie_never_holds_for_more_than_two_periods() {
+        let rng = &mut ChaCha20Rng::seed_from_u64(4);
+        let prf = prf(PrfId::HMAC_SHA2_256);
+        for (made, asked) in (0..60).flat_map(|made| (made..260).map(move |asked| (made, asked))) {
+            let mut jar = CookieJar::new(at(0), rng);
+            let cookie = jar.make(prf, at(made), rng, NI, remote(), SPI);
+            assert_eq!(
+                jar.check(prf, at(asked), rng, &cookie, NI, remote(), SPI),
+                asked < 120,
+                "{made} {asked}"
+            );
+            // Asked in between, which changes the secret late.
+            for last in [119, 120, 179, 239] {
+                let held = jar.check(prf, at(asked.max(last)), rng, &cookie, NI, remote(), SPI);
+                assert_eq!(held, asked.max(last) < 120, "{made} {asked} {last}");
+            }
+        }
     }
 
     #[test]

@@ -85,3 +85,60 @@ impl<T> RequestWindow<T> {
         self.outstanding.values().filter_map(|sent| sent.retransmission.due()).min()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use core::time::Duration;
+
+    use rand_chacha::ChaCha20Rng;
+    use rand_chacha::rand_core::SeedableRng;
+
+    use super::super::retransmit::RetransmitPolicy;
+    use super::*;
+
+    fn sent() -> Sent<()> {
+        let rng = &mut ChaCha20Rng::seed_from_u64(1);
+        let retransmission = Retransmission::start(Instant::ZERO, &RetransmitPolicy::default(), rng);
+        Sent { exchange: ExchangeType::INFORMATIONAL, datagrams: Vec::new(), retransmission, purpose: () }
+    }
+
+    #[test]
+    fn a_window_begins_at_the_oldest_request_without_an_answer() {
+        let mut window = RequestWindow::new(7);
+        assert!(window.room(0) && !window.room(1));
+        window.grow(3);
+        for id in 7..10 {
+            assert!(window.room(0));
+            assert_eq!(window.next_id(), id);
+            window.push(sent());
+        }
+        assert!(!window.room(0));
+        // Answers to the later ones make no room: the peer holds no id beyond 9 before it has answered 7.
+        assert!(window.take(8).is_some() && window.take(9).is_some() && window.take(9).is_none());
+        assert_eq!((window.len(), window.room(0)), (1, false));
+        assert!(window.take(7).is_some());
+        // What is being prepared counts.
+        assert!(window.room(2) && !window.room(3));
+        assert_eq!((window.due(), window.exchange(7)), (None, None));
+    }
+
+    #[test]
+    fn a_window_never_shrinks_and_has_a_bound() {
+        let mut window = RequestWindow::<()>::new(0);
+        for (said, size) in [(0, 1), (5, 5), (2, 5), (0, 5), (u32::MAX, super::super::MAX_WINDOW)] {
+            window.grow(said);
+            assert_eq!(window.size, size, "{said}");
+        }
+    }
+
+    /// RFC 7296 §2.2: message ids do not wrap.
+    #[test]
+    fn the_last_id_is_not_used() {
+        let mut window = RequestWindow::new(u32::MAX - 1);
+        assert!(window.room(0));
+        window.push(sent());
+        assert!(window.due().is_some_and(|at| at >= Instant::ZERO + Duration::from_secs(1)));
+        assert!(window.take(u32::MAX - 1).is_some());
+        assert!(!window.room(0));
+    }
+}

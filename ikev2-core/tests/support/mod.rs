@@ -47,6 +47,8 @@ pub struct Options {
     pub remote_b: &'static str,
     pub cookie: CookiePolicy,
     pub max_half_open: usize,
+    /// The same for each source.
+    pub per_source: usize,
     pub offload: bool,
     pub refuse_install: Option<Side>,
     pub fragment_size: Option<usize>,
@@ -90,6 +92,7 @@ impl Default for Options {
             remote_b: "10.1.0.0/24",
             cookie: CookiePolicy::From(32),
             max_half_open: 1024,
+            per_source: 128,
             offload: false,
             refuse_install: None,
             fragment_size: None,
@@ -278,6 +281,7 @@ impl Pair {
             config.cookie = options.cookie;
             config.fragment_size = options.fragment_size;
             config.max_half_open = options.max_half_open;
+            config.max_half_open_per_source = options.per_source;
             if options.offload {
                 config.executor = Executor::Caller;
                 config.acknowledge_install = true;

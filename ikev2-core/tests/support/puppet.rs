@@ -107,13 +107,38 @@ impl Puppet {
 
     /// A true response of the side that it plays, with more payloads behind those that it has.
     pub fn with_more(&mut self, response: &[u8], more: &[Payload]) -> Vec<u8> {
-        let header = Header::parse(response).unwrap();
-        let mut octets = response.to_vec();
-        let opened = self.other.open(&mut octets).unwrap();
+        let more: Vec<PayloadBuilder> = more.iter().cloned().map(PayloadBuilder::from).collect();
+        self.with_builders(response, &more)
+    }
+
+    /// The same with the bits of generic headers.
+    pub fn with_builders(&mut self, response: &[u8], more: &[PayloadBuilder]) -> Vec<u8> {
+        let mut payloads = self.inside(response);
+        payloads.extend(more.iter().cloned());
+        self.again(response, &payloads)
+    }
+
+    /// A true message of either side with its payloads changed, as one of the puppet's.
+    pub fn changed(&mut self, message: &[u8], mut change: impl FnMut(&mut Payload)) -> Vec<u8> {
+        let mut payloads = self.inside(message);
+        payloads.iter_mut().for_each(|it| change(&mut it.payload));
+        self.again(message, &payloads)
+    }
+
+    /// What a message holds, whoever it is from.
+    fn inside(&mut self, message: &[u8]) -> Vec<PayloadBuilder> {
+        let from_puppet =
+            Header::parse(message).unwrap().flags.is_initiator() == (self.role == Role::Initiator);
+        let opener = if from_puppet { &mut self.other } else { &mut self.protection };
+        let mut octets = message.to_vec();
+        let opened = opener.open(&mut octets).unwrap();
         let chain = &octets[opened.plaintext.clone()];
         let chain = PayloadChain::parse(opened.first, chain, 0, &Limits::DEFAULT).unwrap();
-        let mut payloads = chain.to_builders();
-        payloads.extend(more.iter().cloned().map(PayloadBuilder::from));
-        self.built(header.exchange_type, true, header.message_id, &payloads)
+        chain.to_builders()
+    }
+
+    fn again(&mut self, message: &[u8], payloads: &[PayloadBuilder]) -> Vec<u8> {
+        let header = Header::parse(message).unwrap();
+        self.built(header.exchange_type, header.flags.is_response(), header.message_id, payloads)
     }
 }
