@@ -11,6 +11,7 @@ mod flow_cache;
 mod foreign;
 mod fragment;
 mod fragment_flows;
+pub mod icmp;
 mod lifetime;
 mod pad;
 mod params;

@@ -4,10 +4,9 @@ use alloc::vec::Vec;
 use core::net::IpAddr;
 use core::time::Duration;
 
-use ipsec_wire::ip::{Ipv4Header, Ipv6Header, UpperLayer, internet_checksum, transport_checksum};
 use ipsec_wire::{IpProtocol, IpView, Spi};
 
-use crate::Instant;
+use crate::{Instant, icmp};
 
 /// The smallest MTU that an unauthenticated message is believed, by family (RFC 4301 §8.2.1, RFC 1191, RFC 8200 §5).
 const LEAST_IPV4: u16 = 576;
@@ -127,59 +126,14 @@ fn quoted_packet(quoted: &[u8]) -> Option<(IpAddr, IpAddr, IpProtocol, &[u8])> {
 /// §2.4).
 #[must_use]
 pub fn too_big_message(packet: &[u8], mtu: u16, from: IpAddr) -> Option<Vec<u8>> {
-    let view = IpView::parse(packet).ok()?;
-    let UpperLayer { protocol, fragment, .. } = view.upper_layer();
-    if fragment.is_some_and(|fragment| !fragment.is_first()) {
+    // Routers cut it.
+    if let IpView::V4(view) = IpView::parse(packet).ok()?
+        && !view.df()
+    {
         return None;
     }
-    let single = match view.src() {
-        IpAddr::V4(src) => {
-            !(src.is_multicast() || src.is_broadcast() || src.is_unspecified() || src.is_loopback())
-        }
-        IpAddr::V6(src) => !(src.is_multicast() || src.is_unspecified() || src.is_loopback()),
-    };
-    let error = match (protocol, view.icmp()) {
-        (IpProtocol::ICMP, Some((kind, _))) => matches!(kind, 3 | 4 | 5 | 11 | 12),
-        (IpProtocol::ICMPV6, Some((kind, _))) => kind < 128,
-        _ => false,
-    };
-    if !single || error {
-        return None;
-    }
-    match (view, from) {
-        (IpView::V4(view), IpAddr::V4(src)) if view.df() => {
-            // RFC 1812 §4.3.2.3: as much of the packet as fits into 576 octets.
-            let quoted = view.packet();
-            let quoted = quoted.get(..quoted.len().min(576 - 28))?;
-            let [high, low] = mtu.to_be_bytes();
-            let mut message = [3, 4, 0, 0, 0, 0, high, low];
-            let checksum = internet_checksum(&[&message, quoted]).to_be_bytes();
-            message[2..4].copy_from_slice(&checksum);
-            let total = u16::try_from(Ipv4Header::LEN + message.len() + quoted.len()).ok()?;
-            let (protocol, dst) = (IpProtocol::ICMP, view.src());
-            let header = Ipv4Header { tos: 0xc0, id: 0, df: false, ttl: 64, protocol, src, dst };
-            Some([&header.emit(total)[..], &message, quoted].concat())
-        }
-        (IpView::V6(view), IpAddr::V6(src)) => {
-            let quoted = view.packet();
-            let quoted = quoted.get(..quoted.len().min(1280 - 48))?;
-            let [high, low] = mtu.max(LEAST_IPV6).to_be_bytes();
-            let mut message = [&[2, 0, 0, 0, 0, 0, high, low], quoted].concat();
-            let checksum = transport_checksum(from, view.src().into(), IpProtocol::ICMPV6, &message)?;
-            message.get_mut(2..4)?.copy_from_slice(&checksum.to_be_bytes());
-            let header = Ipv6Header {
-                traffic_class: 0,
-                flow_label: 0,
-                next_header: IpProtocol::ICMPV6,
-                hop_limit: 64,
-                src,
-                dst: view.src(),
-            };
-            let length = u16::try_from(message.len()).ok()?;
-            Some([&header.emit(length)[..], &message].concat())
-        }
-        _ => None,
-    }
+    let [[high, low], [high_v6, low_v6]] = [mtu, mtu.max(LEAST_IPV6)].map(u16::to_be_bytes);
+    icmp::message(packet, [3, 4, 0, 0, 0, 0, high, low], [2, 0, 0, 0, 0, 0, high_v6, low_v6], from)
 }
 
 /// Makes the maximum segment size that a TCP SYN announces fit into inner packets of `mtu` octets, with the checksum;
@@ -239,6 +193,7 @@ mod tests {
     use super::*;
     use alloc::vec;
     use ipsec_wire::ip::Ipv4View;
+    use ipsec_wire::ip::{Ipv4Header, Ipv6Header, internet_checksum, transport_checksum};
 
     fn header(protocol: IpProtocol, df: bool, src: [u8; 4], payload: usize) -> Vec<u8> {
         let dst = [10, 0, 0, 2].into();

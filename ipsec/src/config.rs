@@ -33,6 +33,9 @@ pub struct StackConfig {
     pub heed_too_big: bool,
     /// Whether TCP segments that open a connection announce no more than fits through the SA.
     pub clamp_mss: bool,
+    /// Whether senders inside are told that their packets were discarded, by policy or because no SA came about (RFC 4301
+    /// §5.1.1), at most a thousand in a second. Whoever forges a source inside has it told.
+    pub tell_discarded: bool,
     /// Where ICMP messages to senders inside come from; the destination of the packet that was too long otherwise.
     pub icmp_sources: (Option<Ipv4Addr>, Option<Ipv6Addr>),
     /// Who may be who and have Child SAs for what, beside what the connections say; `None`: whoever a connection lets in
@@ -59,6 +62,7 @@ impl Default for StackConfig {
             link_mtu: u16::MAX,
             heed_too_big: true,
             clamp_mss: false,
+            tell_discarded: false,
             icmp_sources: (None, None),
             pad: None,
             reassembly: ReassemblyLimits::default(),

@@ -7,8 +7,12 @@ use core::time::Duration;
 
 use ikev2_core::event::Event as IkeEvent;
 use ikev2_core::job::InstallFailed;
-use ikev2_core::{Answer, ApiMisuse, ChildInstall, ConnectionId, Identity, IkeHandle, OutboundUse, Request};
+use ikev2_core::{
+    Answer, ApiMisuse, ChildInstall, CloseReason, ConnectionId, Error, Identity, IkeHandle, OutboundUse,
+    Request,
+};
 use ipsec_esp::tunnel::OuterFields;
+use ipsec_sa::icmp::Unreachable;
 use ipsec_sa::{
     AssertedId, ChildAuthorization, Direction, Flow, Instant, PeerAuthentication, PolicyAction, PolicyId,
     SaParams, SaUpdate, TrafficSelector, covers,
@@ -46,6 +50,11 @@ pub(crate) struct Chore {
 
 /// How long to wait before the endpoint is asked again.
 const RETRY: Duration = Duration::from_millis(500);
+
+/// What senders are told where no SA came about.
+const fn unreachable(silent: bool) -> Unreachable {
+    if silent { Unreachable::Host } else { Unreachable::Prohibited }
+}
 
 impl Stack {
     /// Carries out what the endpoint says, and asks it for what is wanted, until neither has anything to say.
@@ -91,12 +100,17 @@ impl Stack {
         flow: Flow,
         packet: &[u8],
     ) -> Result<Verdict, DropReason> {
-        let protect = self.protects.get_mut(&policy).ok_or(DropReason::NoConnection)?;
-        if protect.connection.is_none() {
+        let served = self.protects.get_mut(&policy).filter(|protect| protect.connection.is_some());
+        let Some(protect) = served else {
+            self.tell_discarded(now, packet, Unreachable::Host);
             return Err(DropReason::NoConnection);
-        }
+        };
         match protect.demand {
-            Demand::Resting(until) if now < until => return Err(DropReason::Backoff),
+            Demand::Resting(until) if now < until => {
+                let why = unreachable(protect.silent);
+                self.tell_discarded(now, packet, why);
+                return Err(DropReason::Backoff);
+            }
             Demand::Idle | Demand::Resting(_) => protect.demand = Demand::Wanted(flow),
             Demand::Wanted(_) | Demand::Asked(_) => {}
         }
@@ -218,22 +232,35 @@ impl Stack {
                 false
             }
             Err(_) => {
-                self.fail(now, id, None, &DropReason::NoConnection);
+                self.fail(now, id, None, &DropReason::NoConnection, true);
                 true
             }
         }
     }
 
     /// A set-up on demand failed: what waited for it is dropped, and the policy rests.
-    fn fail(&mut self, now: Instant, id: PolicyId, ike: Option<IkeHandle>, reason: &DropReason) {
+    /// `silent`: because the peer did not answer.
+    fn fail(
+        &mut self,
+        now: Instant,
+        id: PolicyId,
+        ike: Option<IkeHandle>,
+        reason: &DropReason,
+        silent: bool,
+    ) {
         let Some(protect) = self.protects.get_mut(&id) else { return };
         let (packets, octets) = protect.queue.len();
-        protect.queue.take();
+        let waited = protect.queue.take();
+        protect.silent = silent;
         let until = protect.fail(now, &self.config.backoff);
         self.stats.drop_many(reason, packets as u64);
         if let Some(ike) = ike {
             let event = Event::QueueCleared { policy: id, packets, octets, until };
             self.put(Output::Event(ike, event));
+        }
+        for packet in waited {
+            let (buf, ip) = packet.into_parts();
+            self.tell_discarded(now, buf.get(ip).unwrap_or_default(), unreachable(silent));
         }
     }
 
@@ -252,6 +279,8 @@ impl Stack {
                 Event::IkeRekeyed { replaced_by }
             }
             IkeEvent::IkeClosed { reason } => {
+                let silent =
+                    matches!(&reason, CloseReason::Failed(why) if matches!(**why, Error::TimedOut { .. }));
                 let output = Output::Event(ike, Event::IkeClosed { reason });
                 match self.ikes.remove(&ike) {
                     Some(_) => self.put(output),
@@ -261,7 +290,7 @@ impl Stack {
                     }
                 }
                 for id in self.asked_of(ike) {
-                    self.fail(now, id, Some(ike), &DropReason::SetupFailed);
+                    self.fail(now, id, Some(ike), &DropReason::SetupFailed, silent);
                 }
                 return;
             }
@@ -293,7 +322,7 @@ impl Stack {
                     .collect();
                 self.put(Output::Event(ike, Event::ChildFailed { child, error }));
                 for id in failed {
-                    self.fail(now, id, Some(ike), &DropReason::SetupFailed);
+                    self.fail(now, id, Some(ike), &DropReason::SetupFailed, false);
                 }
                 return;
             }

@@ -37,6 +37,8 @@ pub(crate) struct Protect {
     pub(crate) sas: Vec<Carrier>,
     pub(crate) queue: PacketQueue,
     pub(crate) demand: Demand,
+    /// Whether the last set-up failed because the peer did not answer.
+    pub(crate) silent: bool,
     /// Set-ups that failed in a row.
     pub(crate) failures: u32,
     /// Whether the policy is the stack's own, made for this child.
@@ -65,6 +67,7 @@ impl Protect {
             sas: Vec::new(),
             queue: PacketQueue::default(),
             demand: Demand::Idle,
+            silent: false,
             failures: 0,
             own: false,
         }

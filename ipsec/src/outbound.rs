@@ -6,6 +6,7 @@ use core::ops::Range;
 use core::time::Duration;
 
 use ipsec_esp::SealError;
+use ipsec_sa::icmp::{Unreachable, unreachable_message};
 use ipsec_sa::pmtu::{clamp_mss, too_big_message};
 use ipsec_sa::{Direction, Flow, Fragments, Instant, InterfaceId, Mode, PolicyAction, PolicyId};
 use ipsec_wire::{IpView, Spi};
@@ -13,7 +14,7 @@ use ipsec_wire::{IpView, Spi};
 use crate::inbound::MAX_NESTED;
 use crate::{DropReason, HEADROOM, Output, Stack, TAILROOM, Verdict};
 
-/// Senders that are told in a second that a packet is too big.
+/// Senders that are told in a second what became of their packets.
 const TOLD_PER_SECOND: u32 = 1000;
 /// The smallest MTU that IPv6 knows (RFC 8200 §5).
 const LEAST_IPV6: usize = 1280;
@@ -61,19 +62,26 @@ impl Stack {
         let (flow, len) = (self.own_fragments.flow_of(now, 0, &view), view.packet().len());
         let ip = ip.start..ip.start + len;
         let policy = self.spd.lookup_on(Direction::Outbound, &flow, route.interface);
-        let policy = policy.ok_or(DropReason::NoPolicy)?;
-        let id = policy.id;
-        match policy.action {
-            PolicyAction::Protect(_) => {}
-            PolicyAction::Bypass => {
-                if self.spd.may_be_kept_back(Direction::Outbound, &flow, route.interface) {
-                    return Err(DropReason::Policy);
+        let decided = policy.map(|policy| (policy.id, &policy.action));
+        let protected = match decided {
+            Some((id, PolicyAction::Protect(_))) => Ok(id),
+            Some((_, PolicyAction::Bypass)) => {
+                if !self.spd.may_be_kept_back(Direction::Outbound, &flow, route.interface) {
+                    self.stats.bypassed.count(len);
+                    return Ok(Verdict::Bypass);
                 }
-                self.stats.bypassed.count(len);
-                return Ok(Verdict::Bypass);
+                Err(DropReason::Policy)
             }
-            PolicyAction::Discard => return Err(DropReason::Policy),
-        }
+            Some((_, PolicyAction::Discard)) => Err(DropReason::Policy),
+            None => Err(DropReason::NoPolicy),
+        };
+        let id = match protected {
+            Ok(id) => id,
+            Err(reason) => {
+                self.tell_discarded(now, packet, Unreachable::Prohibited);
+                return Err(reason);
+            }
+        };
         match self.carrier(id, &flow, route.resource) {
             Some(spi) => self.seal(now, spi, buf, ip),
             None => {
@@ -229,18 +237,38 @@ impl Stack {
             }
             IpView::V6(_) if packet.len() <= LEAST_IPV6 => None,
             _ => {
-                let from = match view.dst() {
-                    IpAddr::V4(_) => self.config.icmp_sources.0.map(IpAddr::V4),
-                    IpAddr::V6(_) => self.config.icmp_sources.1.map(IpAddr::V6),
-                };
+                let from = self.icmp_source(view.dst());
                 let told = u16::try_from(mtu).unwrap_or(u16::MAX);
-                if let Some(message) = too_big_message(packet, told, from.unwrap_or(view.dst()))
+                if let Some(message) = too_big_message(packet, told, from)
                     && self.may_tell(now)
                 {
                     self.put(Output::Deliver(message));
                 }
                 Some(Err(DropReason::TooBig))
             }
+        }
+    }
+
+    /// Where messages about packets to `dst` come from.
+    fn icmp_source(&self, dst: IpAddr) -> IpAddr {
+        let own = match dst {
+            IpAddr::V4(_) => self.config.icmp_sources.0.map(IpAddr::V4),
+            IpAddr::V6(_) => self.config.icmp_sources.1.map(IpAddr::V6),
+        };
+        own.unwrap_or(dst)
+    }
+
+    /// Tells the sender of a packet that it goes no further, where that is wanted (RFC 4301 §5.1.1).
+    #[cold]
+    pub(crate) fn tell_discarded(&mut self, now: Instant, packet: &[u8], why: Unreachable) {
+        if !self.config.tell_discarded {
+            return;
+        }
+        let Ok(view) = IpView::parse(packet) else { return };
+        if let Some(message) = unreachable_message(packet, why, self.icmp_source(view.dst()))
+            && self.may_tell(now)
+        {
+            self.put(Output::Deliver(message));
         }
     }
 

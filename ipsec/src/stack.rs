@@ -87,7 +87,7 @@ pub struct Stack {
     pub(crate) fragments: FragmentFlows,
     /// The same of packets that came in clear: strangers push out no others.
     pub(crate) clear_fragments: FragmentFlows,
-    /// Since when, and how many, senders were told that a packet is too big.
+    /// Since when, and how many, senders were told what became of their packets.
     pub(crate) told_senders: (Instant, u32),
     /// Fragments to ourselves.
     pub(crate) reassembly: Reassembly,

@@ -249,6 +249,38 @@ fn senders_are_told_no_faster_than_a_limit() {
 }
 
 #[test]
+fn senders_are_told_what_was_discarded_and_why_where_that_is_wanted() {
+    let kinds = |pair: &mut Pair| -> Vec<(u8, u8)> {
+        let view = |packet: &Vec<u8>| ipsec::wire::IpView::parse(packet).unwrap().icmp().unwrap();
+        pair.inbox[A].drain(..).map(|packet| view(&packet)).collect()
+    };
+    for wanted in [true, false] {
+        let told = |codes: &[(u8, u8)]| if wanted { codes.to_vec() } else { Vec::new() };
+        let mut setup = Setup::new();
+        setup.configs[A].tell_discarded = wanted;
+        setup.configs[A].endpoint.retransmit.tries = 2;
+        // A peer that refuses, and then one that is silent.
+        setup.connections[B] = connection(B, b"another key");
+        let mut pair = setup.pair();
+        let away = udp_between(inside(A), [203, 0, 113, 9].into(), b"away");
+        pair.send(A, &away);
+        assert_eq!(kinds(&mut pair), told(&[(3, 13)]), "no policy");
+        pair.send(A, &udp(A, b"waits"));
+        assert_eq!(kinds(&mut pair), []);
+        pair.settle();
+        pair.pass(Duration::from_secs(4));
+        assert_eq!(kinds(&mut pair), told(&[(3, 13)]), "refused");
+        pair.cut[A] = true;
+        pair.pass(Duration::from_secs(60));
+        pair.send(A, &udp(A, b"waits"));
+        pair.pass(Duration::from_secs(100));
+        pair.send(A, &udp(A, b"rests"));
+        let last = kinds(&mut pair);
+        assert_eq!(last.first().copied(), wanted.then_some((3, 1)), "silent");
+    }
+}
+
+#[test]
 fn strangers_events_are_bounded_and_those_of_sas_all_come() {
     let mut setup = Setup::new();
     setup.configs[B].outputs = OutputLimits { packets: 4, octets: 4096, events: 3 };
