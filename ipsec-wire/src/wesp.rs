@@ -8,6 +8,7 @@
 //! ```
 
 use crate::error::{ParseError, ParseErrorKind};
+use crate::esp::EspView;
 use crate::ip::IpProtocol;
 
 /// A WESP packet.
@@ -59,8 +60,10 @@ impl<'a> WespView<'a> {
     /// Reads a packet from the WESP header on.
     ///
     /// # Errors
-    /// `Truncated`; `UnsupportedVersion` other than 0; `BadLength` where header and trailer length do not
-    /// lie inside the packet.
+    /// `Truncated`; `UnsupportedVersion` other than 0; `BadLength` where header and trailer length do not lie inside the
+    /// packet, where the header length cannot be one, or where lengths are said of an encrypted payload;
+    /// `UnexpectedPayload` where its protocol is (RFC 5840 §2). Whether they are true, and multiples of eight for IPv6,
+    /// is known to whoever has the SA.
     pub fn parse(bytes: &'a [u8]) -> Result<Self, ParseError> {
         let Some((&[next_header, header_len, trailer_len, flags], rest)) = bytes.split_first_chunk() else {
             return Err(ParseErrorKind::Truncated.at(0));
@@ -71,8 +74,19 @@ impl<'a> WespView<'a> {
         }
         let padding = if flags.contains(WespFlags::PADDED) { Self::PADDING_LEN } else { 0 };
         let (padding, esp) = rest.split_at_checked(padding).ok_or(ParseErrorKind::Truncated.at(4))?;
-        if usize::from(header_len) + usize::from(trailer_len) > bytes.len() {
-            return Err(ParseErrorKind::BadLength.at(1));
+        if flags.contains(WespFlags::ENCRYPTED) {
+            match (next_header, header_len, trailer_len) {
+                (0, 0, 0) => {}
+                (0, 0, _) => return Err(ParseErrorKind::BadLength.at(2)),
+                (0, ..) => return Err(ParseErrorKind::BadLength.at(1)),
+                (other, ..) => return Err(ParseErrorKind::UnexpectedPayload(other).at(0)),
+            }
+        } else {
+            let least = Self::FIXED_LEN + padding.len() + EspView::HEADER_LEN;
+            let (header, trailer) = (usize::from(header_len), usize::from(trailer_len));
+            if header < least || !header.is_multiple_of(4) || header + trailer > bytes.len() {
+                return Err(ParseErrorKind::BadLength.at(1));
+            }
         }
         Ok(Self { next_header: IpProtocol(next_header), header_len, trailer_len, flags, padding, esp })
     }
@@ -124,5 +138,30 @@ mod tests {
         assert_eq!(WespView::parse(&packet[..20]), Err(ParseErrorKind::BadLength.at(1)));
         assert_eq!(WespView::parse(&[6, 0, 0, 0x40]), Err(ParseErrorKind::UnsupportedVersion(1).at(3)));
         assert_eq!(WespView::clear_header(IpProtocol::TCP, 252, 0), None);
+    }
+
+    #[test]
+    fn headers_that_cannot_be() {
+        let clear = |header_len, flags| {
+            let packet = [&[6, header_len, 12, flags][..], &[0; 40]].concat();
+            WespView::parse(&packet).map(|view| view.payload().map(<[u8]>::len))
+        };
+        let bad = Err(ParseErrorKind::BadLength.at(1));
+        assert_eq!((clear(12, 0), clear(20, 0), clear(32, 0)), (Ok(Some(20)), Ok(Some(12)), Ok(Some(0))));
+        // Less than WESP and ESP have in front of the payload data, in units of four octets (RFC 5840 §2).
+        for header_len in [0, 8, 11, 13, 14, 36] {
+            assert_eq!(clear(header_len, 0), bad, "{header_len}");
+        }
+        let padded = WespFlags::PADDED.0;
+        assert_eq!((clear(12, padded), clear(16, padded)), (bad, Ok(Some(16))));
+        // What would tell of an encrypted payload is zero.
+        let encrypted = |fields: [u8; 3]| {
+            let packet = [&fields[..], &[WespFlags::ENCRYPTED.0], &[9; 40]].concat();
+            WespView::parse(&packet).map(|view| view.payload().map(<[u8]>::len))
+        };
+        assert_eq!(encrypted([0; 3]), Ok(None));
+        assert_eq!(encrypted([6, 0, 0]), Err(ParseErrorKind::UnexpectedPayload(6).at(0)));
+        assert_eq!(encrypted([0, 12, 0]), bad);
+        assert_eq!(encrypted([0, 0, 12]), Err(ParseErrorKind::BadLength.at(2)));
     }
 }

@@ -229,3 +229,61 @@ AUTH (39), 20 octets
     let body: Vec<_> = shown.lines().skip(3).collect();
     assert_eq!(body.join("\n").trim_start(), expected);
 }
+
+#[test]
+fn reserved_bits_are_shown() {
+    let host = "192.0.2.1".parse().unwrap();
+    let transform =
+        Transform { reserved: [0, 5], ..Transform::new(TransformType::PRF, PrfId::HMAC_SHA2_256) };
+    let proposal = Proposal { reserved: 3, ..Proposal::new(1, ProtocolId::IKE, [], vec![transform]) };
+    let attribute = CfgAttribute {
+        reserved: true,
+        ..CfgAttribute::new(CfgAttributeType::INTERNAL_IP4_DNS, [8, 8, 8, 8])
+    };
+    let nonce = PayloadBuilder { flags: 0x41, ..PayloadBuilder::from(Payload::Nonce(vec![7; 16])) };
+    let raw = empty()
+        .with(PayloadBuilder { flags: 0x81, ..PayloadBuilder::from(Sa::new(vec![proposal])) })
+        .with(nonce)
+        .with(Ke { reserved: [1, 2], ..Ke::new(KeId::CURVE25519, [9]) })
+        .with(Payload::IdI(Id { reserved: [0, 0, 9], ..Id::address(host) }))
+        .with(Auth { reserved: [4, 0, 0], ..Auth::new(AuthMethod::SHARED_KEY_MIC, [8]) })
+        .with(Payload::TsI(Ts { reserved: [0, 6, 0], ..Ts::new(vec![]) }))
+        .with(Cp { reserved: [7, 0, 0], ..Cp::new(CfgType::REQUEST, vec![attribute]) })
+        .with(Delete { protocol: ProtocolId::ESP, spi_size: Some(4), ..Delete::default() })
+        .emit();
+    let shown = parse(&raw).to_string();
+    let expected = "
+  SA (33), critical, reserved 0x01, 20 octets
+    proposal 1, protocol IKE (1), reserved 0x03
+      PRF (2): PRF_HMAC_SHA2_256 (5), reserved 0x0005
+  Nonce (40), reserved 0x41, 20 octets
+    07070707070707070707070707070707
+  KE (34), 9 octets
+    method Curve25519 (31), reserved 0x0102
+    09
+  IDi (35), 12 octets
+    type ID_IPV4_ADDR (1), reserved 0x000009
+    192.0.2.1
+  AUTH (39), 9 octets
+    method Shared Key Message Integrity Code (2), reserved 0x040000
+    08
+  TSi (44), 8 octets
+    reserved 0x000600
+  CP (47), 16 octets
+    type CFG_REQUEST (1), reserved 0x070000
+    attribute INTERNAL_IP4_DNS (3), reserved bit
+      8.8.8.8
+  D (42), 8 octets
+    protocol ESP (3), no SPIs of 4 octets";
+    assert!(shown.ends_with(expected), "{shown}");
+}
+
+#[test]
+fn eap_for_reauthentication_has_names() {
+    // RFC 6867 carries the packets of RFC 6696: Initiate and Finish.
+    for (code, name) in [(5, "Initiate (5), id 7"), (6, "Finish (6), id 7")] {
+        let raw = empty().with(Payload::Eap(vec![code, 7, 0, 6, 2, 0])).emit();
+        let shown = parse(&raw).to_string();
+        assert!(shown.ends_with(&format!("  EAP (48), 10 octets\n    {name}")), "{shown}");
+    }
+}

@@ -72,21 +72,26 @@ impl<'a> CpView<'a> {
         CfgAttributes { bytes: self.attributes }
     }
 
+    /// Type, whether R is set, and value of each attribute.
+    pub(crate) fn fields(&self) -> impl Iterator<Item = (CfgAttributeType, bool, &'a [u8])> + use<'a> {
+        let mut rest = self.attributes;
+        core::iter::from_fn(move || {
+            let (after, (kind, value)) = attribute(rest).ok()?;
+            rest = after;
+            Some((CfgAttributeType(kind & !RESERVED_BIT), kind & RESERVED_BIT != 0, value))
+        })
+    }
+
     /// The owned mirror.
     #[must_use]
     pub fn to_owned(&self) -> Cp {
-        let mut attributes = Vec::new();
-        let mut rest = self.attributes;
-        while let Ok((after, (kind, value))) = attribute(rest) {
-            attributes.push(CfgAttribute {
-                attribute_type: CfgAttributeType(kind & !RESERVED_BIT),
-                value: value.to_vec(),
-                reserved: kind & RESERVED_BIT != 0,
-                length: None,
-            });
-            rest = after;
-        }
-        Cp { cfg_type: self.cfg_type, attributes, reserved: self.reserved }
+        let attributes = self.fields().map(|(attribute_type, reserved, value)| CfgAttribute {
+            attribute_type,
+            value: value.to_vec(),
+            reserved,
+            length: None,
+        });
+        Cp { cfg_type: self.cfg_type, attributes: attributes.collect(), reserved: self.reserved }
     }
 }
 

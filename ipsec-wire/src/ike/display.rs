@@ -15,7 +15,7 @@ use super::header::Header;
 use super::message::{Message, MessageView};
 use super::notify::NotifyView;
 use super::notify_data::{Gateway, GatewayType, NotifyData, PpkIdType};
-use super::payload::{PayloadChain, PayloadKind, PayloadView, Payloads};
+use super::payload::{CRITICAL, PayloadChain, PayloadKind, PayloadView, Payloads};
 use super::registry::{
     AttributeType, AuthMethod, CertEncoding, CfgAttributeType, CfgType, EapType, ExchangeType, HashId,
     IdType, IpCompTransform, KeId, NotifyType, PayloadType, PrfId, ProtocolId, SecurePasswordMethod,
@@ -76,6 +76,18 @@ impl Display for Hex<'_> {
         match self.octets.len() - shown.len() {
             0 => Ok(()),
             more => write!(f, "… {more} more"),
+        }
+    }
+}
+
+/// Reserved octets, where one is not zero: whoever sends them is to set none (RFC 7296 §2.5).
+struct Reserved<'a>(&'a [u8]);
+
+impl Display for Reserved<'_> {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        match self.0.iter().all(|octet| *octet == 0) {
+            true => Ok(()),
+            false => write!(f, ", reserved 0x{}", Hex { octets: self.0, whole: true }),
         }
     }
 }
@@ -153,16 +165,18 @@ impl<'f, 'b> Tree<'f, 'b> {
     fn payload(&mut self, depth: usize, payload: PayloadView<'_>) -> fmt::Result {
         let critical = if payload.critical() { ", critical" } else { "" };
         let (name, length) = (named(payload.payload_type), payload.body.len() + 4);
-        self.line(depth, format_args!("{name}{critical}, {length} octets"))?;
+        let reserved = [payload.flags & !CRITICAL];
+        let reserved = Reserved(&reserved);
+        self.line(depth, format_args!("{name}{critical}{reserved}, {length} octets"))?;
         let depth = depth + 1;
         match payload.kind() {
             PayloadKind::Sa(sa) => sa.proposals().try_for_each(|proposal| self.proposal(depth, proposal)),
             PayloadKind::Ke(ke) => {
-                self.line(depth, format_args!("method {}", named(ke.method)))?;
+                self.line(depth, format_args!("method {}{}", named(ke.method), Reserved(&ke.reserved)))?;
                 self.octets(depth, ke.data)
             }
             PayloadKind::IdI(id) | PayloadKind::IdR(id) => {
-                self.line(depth, format_args!("type {}", named(id.id_type)))?;
+                self.line(depth, format_args!("type {}{}", named(id.id_type), Reserved(&id.reserved)))?;
                 match (id.address(), id.text()) {
                     (Some(address), _) => self.line(depth, format_args!("{address}")),
                     (None, Some(text)) => self.line(depth, format_args!("{}", Text(text))),
@@ -183,6 +197,9 @@ impl<'f, 'b> Tree<'f, 'b> {
             PayloadKind::Notify(notify) => self.notify(depth, notify),
             PayloadKind::Delete(delete) => {
                 self.line(depth, format_args!("protocol {}", named(delete.protocol)))?;
+                if delete.spi_size != 0 && delete.spis().len() == 0 {
+                    write!(self.f, ", no SPIs of {} octets", delete.spi_size)?;
+                }
                 delete.spis().try_for_each(|spi| {
                     self.line(depth, format_args!("SPI {}", Hex { octets: spi, whole: true }))
                 })
@@ -202,10 +219,11 @@ impl<'f, 'b> Tree<'f, 'b> {
                 self.octets(depth, skf.body)
             }
             PayloadKind::Cp(cp) => {
-                self.line(depth, format_args!("type {}", named(cp.cfg_type)))?;
-                cp.values().try_for_each(|(kind, value)| {
-                    self.line(depth, format_args!("attribute {}", named(kind)))?;
-                    self.cfg_value(depth + 1, value)
+                self.line(depth, format_args!("type {}{}", named(cp.cfg_type), Reserved(&cp.reserved)))?;
+                cp.fields().try_for_each(|(kind, reserved, value)| {
+                    let reserved = if reserved { ", reserved bit" } else { "" };
+                    self.line(depth, format_args!("attribute {}{reserved}", named(kind)))?;
+                    self.cfg_value(depth + 1, CfgValue::read(kind, value))
                 })
             }
             PayloadKind::Eap(eap) => self.eap(depth, eap),
@@ -223,19 +241,18 @@ impl<'f, 'b> Tree<'f, 'b> {
 
     fn proposal(&mut self, depth: usize, proposal: ProposalView<'_>) -> fmt::Result {
         let (number, protocol) = (proposal.number, named(proposal.protocol));
-        if proposal.spi.is_empty() {
-            self.line(depth, format_args!("proposal {number}, protocol {protocol}"))?;
-        } else {
-            let spi = Hex { octets: proposal.spi, whole: true };
-            self.line(depth, format_args!("proposal {number}, protocol {protocol}, SPI {spi}"))?;
+        self.line(depth, format_args!("proposal {number}, protocol {protocol}"))?;
+        if !proposal.spi.is_empty() {
+            write!(self.f, ", SPI {}", Hex { octets: proposal.spi, whole: true })?;
         }
+        write!(self.f, "{}", Reserved(&[proposal.reserved]))?;
         proposal.transforms().try_for_each(|transform| self.transform(depth + 1, transform))
     }
 
     fn transform(&mut self, depth: usize, transform: TransformView<'_>) -> fmt::Result {
         let kind = named(transform.transform_type);
         let id = Named(transform.transform_type.id_name(transform.id), transform.id);
-        self.line(depth, format_args!("{kind}: {id}"))?;
+        self.line(depth, format_args!("{kind}: {id}{}", Reserved(&transform.reserved)))?;
         let whole = self.f.alternate();
         transform.attributes().try_for_each(|attribute| match (attribute.attribute_type, attribute.value) {
             (AttributeType::KEY_LENGTH, AttributeValueView::Tv(bits)) => {
@@ -253,8 +270,10 @@ impl<'f, 'b> Tree<'f, 'b> {
     fn notify(&mut self, depth: usize, notify: NotifyView<'_>) -> fmt::Result {
         self.line(depth, format_args!("{}", named(notify.notify_type)))?;
         if notify.protocol != ProtocolId::NONE || !notify.spi.is_empty() {
-            let spi = Hex { octets: notify.spi, whole: true };
-            self.line(depth, format_args!("protocol {}, SPI {spi}", named(notify.protocol)))?;
+            self.line(depth, format_args!("protocol {}", named(notify.protocol)))?;
+            if !notify.spi.is_empty() {
+                write!(self.f, ", SPI {}", Hex { octets: notify.spi, whole: true })?;
+            }
         }
         self.notify_data(depth, notify.content())
     }
@@ -380,7 +399,7 @@ impl<'f, 'b> Tree<'f, 'b> {
     }
 
     fn auth(&mut self, depth: usize, auth: AuthView<'_>) -> fmt::Result {
-        self.line(depth, format_args!("method {}", named(auth.method)))?;
+        self.line(depth, format_args!("method {}{}", named(auth.method), Reserved(&auth.reserved)))?;
         let Some(parts) = auth.digital_signature() else { return self.octets(depth, auth.data) };
         self.algorithm(depth, parts.algorithm, parts.algorithm_identifier())?;
         self.octets(depth, parts.signature)
@@ -444,6 +463,9 @@ impl<'f, 'b> Tree<'f, 'b> {
     }
 
     fn selectors(&mut self, depth: usize, ts: TsView<'_>) -> fmt::Result {
+        if ts.reserved != [0; 3] {
+            self.line(depth, format_args!("reserved 0x{}", Hex { octets: &ts.reserved, whole: true }))?;
+        }
         ts.selectors().try_for_each(|selector| self.line(depth, format_args!("{selector}")))
     }
 

@@ -25,12 +25,14 @@ use crate::newtype_enum;
 use crate::octets::{base, put16, saturate8, saturate16};
 
 newtype_enum! {
-    /// What an EAP packet is (RFC 3748 §4).
+    /// What an EAP packet is (RFC 3748 §4). Initiate and Finish have types of their own (RFC 6696 §5.3), which are not read.
     pub struct EapCode(u8) {
         REQUEST = 1 => "Request",
         RESPONSE = 2 => "Response",
         SUCCESS = 3 => "Success",
         FAILURE = 4 => "Failure",
+        INITIATE = 5 => "Initiate",
+        FINISH = 6 => "Finish",
     }
 }
 

@@ -274,7 +274,7 @@ pub enum NotifyData<'a> {
         /// How many trailing zero bits each result must have; 0 leaves it to the initiator.
         difficulty: u8,
     },
-    /// PPK_IDENTITY: the key's name (RFC 8784 §5.1).
+    /// PPK_IDENTITY: the key's name (RFC 8784 §5.1); in an answer it may be empty, and then it is [`Self::Empty`].
     PpkIdentity {
         /// The form of the name.
         id_type: PpkIdType,
@@ -399,6 +399,8 @@ impl<'a> NotifyData<'a> {
                 let [p0, p1, difficulty] = exactly(data)?;
                 Self::Puzzle { prf: PrfId(u16::from_be_bytes([p0, p1])), difficulty }
             }
+            // A responder's says that the key is used, and nothing else (RFC 8784 §3).
+            N::PPK_IDENTITY if data.is_empty() => Self::Empty,
             N::PPK_IDENTITY => {
                 let (&id_type, id) = data.split_first()?;
                 Self::PpkIdentity { id_type: PpkIdType(id_type), id }
@@ -612,6 +614,8 @@ mod tests {
         let puzzle = D::Puzzle { prf: PrfId::HMAC_SHA2_256, difficulty: 20 };
         both_ways(N::PUZZLE, "000514", puzzle);
         both_ways(N::PPK_IDENTITY, "026b", D::PpkIdentity { id_type: PpkIdType::FIXED, id: b"k" });
+        // The responder's: the initiator's key is used (RFC 8784 §3).
+        both_ways(N::PPK_IDENTITY, "", D::Empty);
         both_ways(N::NO_PPK_AUTH, "09", D::NoPpkAuth(&[9]));
         let key = D::PpkIdentityKey { id_type: PpkIdType::FIXED, id: b"k", confirmation: [7; 8] };
         both_ways(N::PPK_IDENTITY_KEY, "026b0707070707070707", key);

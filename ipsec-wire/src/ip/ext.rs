@@ -79,8 +79,12 @@ pub(crate) fn upper_layer(first: IpProtocol, packet: &[u8], offset: usize) -> Re
         let Some(step) = step(packet, upper.protocol, upper.offset)? else { return Ok(upper) };
         upper.offset += step.len;
         upper.protocol = step.next;
-        upper.fragment = step.fragment.or(upper.fragment);
-        if upper.fragment.is_some_and(|fragment| !fragment.is_first()) {
+        // A part of a packet is one whatever a second fragment header says.
+        if !upper.fragment.is_some_and(|fragment| fragment.more) {
+            upper.fragment = step.fragment.or(upper.fragment);
+        }
+        if step.fragment.is_some_and(|fragment| !fragment.is_first()) {
+            upper.fragment = step.fragment;
             return Ok(upper);
         }
     }
@@ -334,5 +338,24 @@ mod tests {
         assert_eq!((&v6[4..6], v6[40]), (&[0xff, 0xff][..], 51));
         assert_eq!(place.patch(&mut v6, IpProtocol::AH, 65576), None);
         assert_eq!(place.patch(&mut v6, IpProtocol::AH, 39), None);
+    }
+
+    #[test]
+    fn no_second_fragment_header_hides_the_first() {
+        // The first part of a packet, and inside it a part that claims to be the whole (RFC 6946).
+        let whole = [17, 0, 0, 0, 0, 0, 0, 8];
+        let first = [44, 0, 0, 1, 0, 0, 0, 7];
+        let ports = [0, 53, 0, 54, 0, 8, 0, 0];
+        let packet = ipv6(44, &[first, whole, ports].concat());
+        let view = super::super::Ipv6View::parse(&packet).unwrap();
+        assert_eq!(view.fragment(), Some(Fragment { offset: 0, more: true, id: 7 }));
+        assert_eq!((view.upper_layer().protocol, view.upper_layer().offset), (IpProtocol::UDP, 56));
+        assert_eq!(IpsecPlace::find(&packet, Seek::Upper), Err(PlaceError::Fragment));
+        // The other way round the inner one is the part.
+        let packet = ipv6(44, &[[44, 0, 0, 0, 0, 0, 0, 8], [17, 0, 0, 1, 0, 0, 0, 7], ports].concat());
+        assert_eq!(
+            super::super::Ipv6View::parse(&packet).unwrap().fragment(),
+            Some(Fragment { offset: 0, more: true, id: 7 })
+        );
     }
 }
