@@ -236,7 +236,10 @@ fn headers<'a>(view: &IpView<'a>) -> Option<Headers<'a>> {
             let mut next_at = 6;
             for header in view.extension_headers() {
                 let end = header.offset + header.octets.len();
-                if header.protocol == IpProtocol::FRAGMENT {
+                // One that says neither "more" nor an offset cuts nothing (RFC 6946).
+                let field = header.octets.get(2..).and_then(|rest| rest.first_chunk());
+                let cuts = field.is_some_and(|field| u16::from_be_bytes(*field) & 0xfff9 != 0);
+                if header.protocol == IpProtocol::FRAGMENT && cuts {
                     let octets = view.packet().get(..end)?;
                     return Some(Headers { octets, end, fragment_at: Some(header.offset), next_at });
                 }
@@ -466,5 +469,27 @@ mod tests {
                 prop_assert!(!reassembly.is_empty() || reassembly.octets() == 0);
             }
         }
+    }
+
+    /// A fragment header that takes no part stands in front of the one that does: what it is about is the latter's part.
+    #[test]
+    fn of_two_fragment_headers_the_one_that_cuts_counts() {
+        let packet = v6(300, false);
+        let mut reassembly = Reassembly::new(ReassemblyLimits::default());
+        let mut found = Vec::new();
+        for one in cut(&packet, 200).unwrap() {
+            // Behind the IPv6 header, whose next header it takes (RFC 8200 §4.5, RFC 6946).
+            let atomic = [one[6], 0, 0, 0, 0, 0, 0, 99];
+            let mut nested = [&one[..40], &atomic, &one[40..]].concat();
+            nested[6] = IpProtocol::FRAGMENT.0;
+            let len = u16::try_from(nested.len() - 40).unwrap();
+            nested[4..6].copy_from_slice(&len.to_be_bytes());
+            found.push(reassembly.insert(Instant::ZERO, &nested).unwrap());
+        }
+        let Some(Reassembled::Complete(whole)) = found.pop() else { panic!("{found:?}") };
+        let view = IpView::parse(&whole).unwrap();
+        assert_eq!(view.upper_payload(), &packet[40..]);
+        let fragment = view.upper_layer().fragment.unwrap();
+        assert_eq!((fragment.id, fragment.more, view.upper_layer().protocol), (99, false, IpProtocol::UDP));
     }
 }
