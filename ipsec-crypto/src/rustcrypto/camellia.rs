@@ -1,11 +1,12 @@
 //! Camellia in CBC, counter and CCM mode (RFC 5529, RFC 4312), used as AES is in RFC 3602, RFC 3686 and RFC 4309.
 
 use ::camellia::{Camellia128, Camellia192, Camellia256};
+use ccm::Ccm;
+use cipher::consts::{U8, U11, U12, U16};
 use ipsec_wire::ike::EncrId;
 
-use super::ccm::Ccm;
 use super::cipher::{Chained, Counted};
-use super::encr::{CBC, CCM_16, CTR, Encryption, Keying, by_key_length};
+use super::encr::{CBC, CCM_16, CTR, Combined, Encryption, Keying, by_key_length};
 
 pub(super) static CAMELLIA_CBC: Encryption = Encryption {
     id: EncrId::CAMELLIA_CBC,
@@ -35,9 +36,9 @@ const CAMELLIA_CCM: Encryption = Encryption {
     id: EncrId::CAMELLIA_CCM_16,
     name: "camellia-ccm-16",
     key: Keying::Combined(by_key_length!(
-        Ccm::<Camellia128, 16>,
-        Ccm::<Camellia192, 16>,
-        Ccm::<Camellia256, 16>
+        Combined::<Ccm<Camellia128, U16, U11>>,
+        Combined::<Ccm<Camellia192, U16, U11>>,
+        Combined::<Ccm<Camellia256, U16, U11>>
     )),
     ..CCM_16
 };
@@ -47,9 +48,9 @@ pub(super) static CAMELLIA_CCM_12: Encryption = Encryption {
     name: "camellia-ccm-12",
     tag_len: 12,
     key: Keying::Combined(by_key_length!(
-        Ccm::<Camellia128, 12>,
-        Ccm::<Camellia192, 12>,
-        Ccm::<Camellia256, 12>
+        Combined::<Ccm<Camellia128, U12, U11>>,
+        Combined::<Ccm<Camellia192, U12, U11>>,
+        Combined::<Ccm<Camellia256, U12, U11>>
     )),
     ..CAMELLIA_CCM
 };
@@ -59,9 +60,9 @@ pub(super) static CAMELLIA_CCM_8: Encryption = Encryption {
     name: "camellia-ccm-8",
     tag_len: 8,
     key: Keying::Combined(by_key_length!(
-        Ccm::<Camellia128, 8>,
-        Ccm::<Camellia192, 8>,
-        Ccm::<Camellia256, 8>
+        Combined::<Ccm<Camellia128, U8, U11>>,
+        Combined::<Ccm<Camellia192, U8, U11>>,
+        Combined::<Ccm<Camellia256, U8, U11>>
     )),
     ..CAMELLIA_CCM
 };

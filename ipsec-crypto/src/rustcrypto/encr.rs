@@ -5,12 +5,13 @@ use core::fmt;
 
 use aead::{AeadCore, AeadInOut, Nonce, Tag};
 use aes::{Aes128, Aes128Enc, Aes192, Aes192Enc, Aes256, Aes256Enc};
+use ccm::Ccm;
 use chacha20poly1305::ChaCha20Poly1305;
 use cipher::KeyInit;
+use cipher::consts::{U8, U11, U12, U16};
 use cipher::typenum::Unsigned;
 use ipsec_wire::ike::EncrId;
 
-use super::ccm::Ccm;
 use super::cipher::{Chained, Counted, Null};
 use super::gcm::Gcm;
 use super::gmac::{Gmac, NullAuth};
@@ -101,7 +102,11 @@ pub(super) const CCM_16: Encryption = Encryption {
     id: EncrId::AES_CCM_16,
     name: "aes-ccm-16",
     salt_len: 3,
-    key: Keying::Combined(by_key_length!(Ccm::<Aes128Enc, 16>, Ccm::<Aes192Enc, 16>, Ccm::<Aes256Enc, 16>)),
+    key: Keying::Combined(by_key_length!(
+        Combined::<Ccm<Aes128Enc, U16, U11>>,
+        Combined::<Ccm<Aes192Enc, U16, U11>>,
+        Combined::<Ccm<Aes256Enc, U16, U11>>
+    )),
     ..GCM_16
 };
 
@@ -109,7 +114,11 @@ pub(super) static AES_CCM_12: Encryption = Encryption {
     id: EncrId::AES_CCM_12,
     name: "aes-ccm-12",
     tag_len: 12,
-    key: Keying::Combined(by_key_length!(Ccm::<Aes128Enc, 12>, Ccm::<Aes192Enc, 12>, Ccm::<Aes256Enc, 12>)),
+    key: Keying::Combined(by_key_length!(
+        Combined::<Ccm<Aes128Enc, U12, U11>>,
+        Combined::<Ccm<Aes192Enc, U12, U11>>,
+        Combined::<Ccm<Aes256Enc, U12, U11>>
+    )),
     ..CCM_16
 };
 
@@ -119,7 +128,11 @@ const CCM_8: Encryption = Encryption {
     id: EncrId::AES_CCM_8,
     name: "aes-ccm-8",
     tag_len: 8,
-    key: Keying::Combined(by_key_length!(Ccm::<Aes128Enc, 8>, Ccm::<Aes192Enc, 8>, Ccm::<Aes256Enc, 8>)),
+    key: Keying::Combined(by_key_length!(
+        Combined::<Ccm<Aes128Enc, U8, U11>>,
+        Combined::<Ccm<Aes192Enc, U8, U11>>,
+        Combined::<Ccm<Aes256Enc, U8, U11>>
+    )),
     ..CCM_16
 };
 

@@ -20,10 +20,10 @@ const NONCE_LEN: usize = 12;
 const BLOCK_LEN: usize = 16;
 /// Blocks of the mask and of the key stream of a packet that is handled in one call: two sizes, because what is not used
 /// has to be written all the same.
-pub(super) const SHORT: usize = 10;
+const SHORT: usize = 10;
 const MIDDLE: usize = 40;
 
-pub(super) type Block = Array<u8, U16>;
+type Block = Array<u8, U16>;
 
 /// A keyed cipher with its hash; `TAG` octets of the tag are used. In this order what a packet reads lies together: the
 /// cipher ends with room that only its plain code needs.
@@ -33,32 +33,15 @@ pub(super) struct Gcm<C, const TAG: usize> {
     cipher: C,
 }
 
-/// The cipher's output for a row of counters: the mask of the tag, then the key stream.
-pub(super) struct Stream<const N: usize>([Block; N]);
+/// The cipher's output for the counters 1 and up: the mask of the tag, then the key stream.
+struct Stream<const N: usize>([Block; N]);
 
 impl<const N: usize> Stream<N> {
-    /// As many blocks as `len` octets need, and the mask; the rest are zeros.
-    #[inline]
-    pub(super) fn new<C>(cipher: &C, nonce: &[u8; NONCE_LEN], mask: u32, len: usize) -> Self
-    where
-        C: BlockSizeUser<BlockSize = U16> + BlockCipherEncrypt,
-    {
-        let mut blocks = [Block::default(); N];
-        let needed = len.div_ceil(BLOCK_LEN).saturating_add(1).min(N);
-        if let Some(used) = blocks.get_mut(..needed) {
-            for (number, block) in (mask..).zip(used.iter_mut()) {
-                *block = counter(nonce, number);
-            }
-            cipher.encrypt_blocks(used);
-        }
-        Self(blocks)
-    }
-
-    pub(super) fn mask(&self) -> Block {
+    fn mask(&self) -> Block {
         self.0.first().copied().unwrap_or_default()
     }
 
-    pub(super) fn apply(&self, data: &mut [u8]) {
+    fn apply(&self, data: &mut [u8]) {
         let stream = self.0.get(1..).unwrap_or_default();
         let (blocks, rest) = Block::slice_as_chunks_mut(data);
         for (block, key) in blocks.iter_mut().zip(stream) {
@@ -70,7 +53,7 @@ impl<const N: usize> Stream<N> {
 }
 
 #[inline]
-pub(super) fn add(block: &mut Block, other: &Block) {
+fn add(block: &mut Block, other: &Block) {
     block.iter_mut().zip(other).for_each(|(octet, other)| *octet ^= other);
 }
 
@@ -92,6 +75,20 @@ impl<C, const TAG: usize> Gcm<C, TAG>
 where
     C: BlockSizeUser<BlockSize = U16> + BlockCipherEncrypt,
 {
+    /// As many blocks as `len` octets need, and the mask; the rest are zeros.
+    #[inline]
+    fn stream<const N: usize>(&self, nonce: &[u8; NONCE_LEN], len: usize) -> Stream<N> {
+        let mut blocks = [Block::default(); N];
+        let needed = len.div_ceil(BLOCK_LEN).saturating_add(1).min(N);
+        if let Some(used) = blocks.get_mut(..needed) {
+            for (number, block) in (1..).zip(used.iter_mut()) {
+                *block = counter(nonce, number);
+            }
+            self.cipher.encrypt_blocks(used);
+        }
+        Stream(blocks)
+    }
+
     /// §7.1, S: the hash over both, each padded to blocks, and their lengths in bits.
     #[inline]
     fn hashed(&self, aad: &[u8], data: &[u8]) -> Block {
@@ -123,7 +120,7 @@ where
 
     #[inline]
     fn seal_in_one<const N: usize>(&self, nonce: &[u8; NONCE_LEN], aad: &[u8], data: &mut [u8]) -> Block {
-        let stream = Stream::<N>::new(&self.cipher, nonce, 1, data.len());
+        let stream = self.stream::<N>(nonce, data.len());
         stream.apply(data);
         self.tag(&stream.mask(), aad, data)
     }
@@ -136,7 +133,7 @@ where
         data: &mut [u8],
         tag: &[u8; TAG],
     ) -> Result<(), CryptoError> {
-        let stream = Stream::<SHORT>::new(&self.cipher, nonce, 1, data.len());
+        let stream = self.stream::<SHORT>(nonce, data.len());
         checked(&self.tag(&stream.mask(), aad, data), tag)?;
         stream.apply(data);
         Ok(())
@@ -157,13 +154,13 @@ where
 }
 
 #[inline]
-pub(super) fn counter(nonce: &[u8; NONCE_LEN], number: u32) -> Block {
+fn counter(nonce: &[u8; NONCE_LEN], number: u32) -> Block {
     let [a, b, c, d, e, f, g, h, i, j, k, l] = *nonce;
     let [w, x, y, z] = number.to_be_bytes();
     Array([a, b, c, d, e, f, g, h, i, j, k, l, w, x, y, z])
 }
 
-pub(super) fn checked<const TAG: usize>(computed: &Block, tag: &[u8; TAG]) -> Result<(), CryptoError> {
+fn checked<const TAG: usize>(computed: &Block, tag: &[u8; TAG]) -> Result<(), CryptoError> {
     let expected = computed.get(..TAG).ok_or(CryptoError::Mismatch)?;
     check_equal(expected, tag)
 }
@@ -175,7 +172,7 @@ fn lengths<const TAG: usize>(nonce: &[u8], tag_len: usize) -> Result<&[u8; NONCE
 }
 
 /// What fits a stream of so many blocks beside the mask.
-pub(super) const fn fits(blocks: usize, data: &[u8]) -> bool {
+const fn fits(blocks: usize, data: &[u8]) -> bool {
     data.len() <= (blocks - 1) * BLOCK_LEN
 }
 

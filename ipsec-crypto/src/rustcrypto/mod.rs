@@ -32,7 +32,6 @@ use crate::{
 
 #[cfg(feature = "camellia")]
 mod camellia;
-mod ccm;
 mod cipher;
 mod ecp;
 mod encr;
