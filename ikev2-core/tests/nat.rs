@@ -130,3 +130,13 @@ fn a_peer_that_hops_about_is_followed_now_and_then() {
     }
     assert_eq!(moves(&pair), 9, "and once a second");
 }
+
+/// What was found out in IKE_SA_INIT holds in every IKE SA that comes from it.
+#[test]
+fn a_peer_is_followed_on_a_rekeyed_ike_sa_too() {
+    let (mut pair, mut names) = up(false);
+    pair.rekey_ike(Side::A);
+    run(&mut pair, &names);
+    move_to(&mut pair, &mut names, 7);
+    assert_eq!(moves(&pair), 1);
+}
