@@ -451,3 +451,42 @@ fn the_ike_sa_is_not_rekeyed_while_a_child_is_being_installed() {
     let rekeyed = |event: &&Event| matches!(event, Event::IkeRekeyed { .. });
     assert_eq!(pair.events(Side::A).iter().filter(rekeyed).count(), 1);
 }
+
+/// RFC 4478 §3: our own time or the peer's, whichever is over first.
+#[test]
+fn the_shorter_of_both_times_renews_an_authentication() {
+    for (ours, theirs, due) in [(50, 1_000, 50), (1_000, 100, 90)] {
+        let options = Options { reauth_b: Some(theirs), ..Options::default() };
+        let mut config = connection(&options, Side::A);
+        config.lifetime.reauth = Some(Duration::from_secs(ours));
+        let mut pair = Pair::new(options);
+        let now = pair.now();
+        pair.endpoint_mut(Side::A).replace_connection(now, ConnectionId(0), config, Existing::Keep).unwrap();
+        pair.connect(Side::A);
+        pair.run();
+        pair.advance(Duration::from_secs(due - 1));
+        assert_eq!(count(&pair, Side::A, "> IKE_SA_INIT"), 1);
+        pair.advance(Duration::from_secs(2));
+        assert_eq!(count(&pair, Side::A, "> IKE_SA_INIT"), 2);
+    }
+}
+
+/// RFC 7296 §2.4: who was heard of meanwhile is not asked.
+#[test]
+fn a_peer_that_was_just_heard_is_not_asked_whether_it_is_there() {
+    let mut config = connection(&Options::default(), Side::A);
+    config.liveness = Some(Duration::from_secs(10));
+    let mut pair = Pair::new(Options::default());
+    let now = pair.now();
+    pair.endpoint_mut(Side::A).replace_connection(now, ConnectionId(0), config, Existing::Keep).unwrap();
+    pair.connect(Side::A);
+    pair.run();
+    pair.advance(Duration::from_secs(6));
+    pair.check_liveness(Side::B);
+    pair.run();
+    let asked = |pair: &Pair| count(pair, Side::A, "> INFORMATIONAL 2");
+    pair.advance(Duration::from_secs(9));
+    assert_eq!(asked(&pair), 0);
+    pair.advance(Duration::from_secs(2));
+    assert_eq!(asked(&pair), 1);
+}

@@ -177,3 +177,36 @@ fn rekeys_that_cross_again_and_again_all_come_to_their_end() {
     }
     assert!(refused >= 60, "they do cross: {refused}");
 }
+
+/// Each task waits for its own time, however many wait.
+#[test]
+fn what_waits_longer_is_not_taken_up_with_what_waits_less() {
+    let mut pair = up(Options { in_step: true, ..Options::default() });
+    let refuse = |pair: &mut Pair, id: u32| {
+        pair.clear();
+        let mut peer = Puppet::new(pair, Side::A, Role::Responder);
+        let later = [Payload::Notify(Notify::new(NotifyType::TEMPORARY_FAILURE, Vec::new()))];
+        let response = peer.message(ExchangeType::CREATE_CHILD_SA, true, id, &later);
+        pair.inject(Side::A, response).unwrap();
+        asked(pair, "> CREATE_CHILD_SA")
+    };
+    let wait = |pair: &mut Pair, millis| pair.advance_one(Side::A, Duration::from_millis(millis));
+    // Three seconds, and six.
+    pair.rekey_child(Side::A);
+    pair.step(Side::A);
+    assert_eq!(refuse(&mut pair, 2), 1);
+    wait(&mut pair, 3_000);
+    assert_eq!(refuse(&mut pair, 3), 2);
+    // Something else a second later, which waits three.
+    wait(&mut pair, 1_000);
+    let (now, ike) = (pair.now(), pair.ike(Side::A));
+    pair.endpoint_mut(Side::A).create_child(now, ike, 0, None).unwrap();
+    pair.step(Side::A);
+    assert_eq!(refuse(&mut pair, 4), 3);
+    wait(&mut pair, 3_000);
+    assert_eq!(refuse(&mut pair, 5), 4, "it alone");
+    wait(&mut pair, 1_900);
+    assert_eq!(asked(&pair, "> CREATE_CHILD_SA"), 4);
+    wait(&mut pair, 200);
+    assert_eq!(asked(&pair, "> CREATE_CHILD_SA"), 5, "and the rekey in its time");
+}
