@@ -490,3 +490,21 @@ fn a_peer_that_was_just_heard_is_not_asked_whether_it_is_there() {
     pair.advance(Duration::from_secs(2));
     assert_eq!(asked(&pair), 1);
 }
+
+/// RFC 7296 §2.25.2: however many requests the peer takes at once, a rekey of the IKE SA is alone.
+#[test]
+fn a_rekey_of_the_ike_sa_waits_for_what_is_under_way() {
+    let mut pair = up(Options { window_b: 4, ..Options::default() });
+    let (now, ike) = (pair.now(), pair.ike(Side::A));
+    for _ in 0..2 {
+        pair.endpoint_mut(Side::A).create_child(now, ike, 0, None).unwrap();
+    }
+    pair.endpoint_mut(Side::A).rekey_ike(now, ike).unwrap();
+    pair.endpoint_mut(Side::A).create_child(now, ike, 0, None).unwrap();
+    pair.step(Side::A);
+    assert_eq!(pair.wire(Side::A).len(), 2);
+    pair.run();
+    assert_eq!(pair.children(Side::A).len(), 4);
+    assert_ne!(pair.ike(Side::A), ike);
+    assert!(!pair.ladder(Side::A).iter().any(|line| line.contains("TEMPORARY_FAILURE")));
+}
