@@ -508,3 +508,25 @@ fn a_rekey_of_the_ike_sa_waits_for_what_is_under_way() {
     assert_ne!(pair.ike(Side::A), ike);
     assert!(!pair.ladder(Side::A).iter().any(|line| line.contains("TEMPORARY_FAILURE")));
 }
+
+/// Our own rekey of it waits for the same.
+#[test]
+fn we_do_not_rekey_the_ike_sa_while_a_child_is_being_installed() {
+    let mut pair = up(Options { offload: true, ..Options::default() });
+    pair.hold_jobs = true;
+    pair.rekey_child(Side::A);
+    pair.step(Side::A);
+    pair.deliver(Side::A);
+    pair.finish_job(Side::B);
+    pair.deliver(Side::B);
+    assert_eq!(pair.job(Side::A).as_deref(), Some("Install"));
+    pair.rekey_ike(Side::A);
+    pair.step(Side::A);
+    assert_eq!(pair.jobs(Side::A), 1, "the key exchange has not begun");
+    pair.hold_jobs = false;
+    pair.finish_job(Side::A);
+    pair.run();
+    keys_agree(&pair.only_child(Side::A), &pair.only_child(Side::B));
+    let rekeyed = |event: &&Event| matches!(event, Event::IkeRekeyed { .. });
+    assert_eq!(pair.events(Side::A).iter().filter(rekeyed).count(), 1);
+}

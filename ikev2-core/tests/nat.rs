@@ -140,3 +140,15 @@ fn a_peer_is_followed_on_a_rekeyed_ike_sa_too() {
     move_to(&mut pair, &mut names, 7);
     assert_eq!(moves(&pair), 1);
 }
+
+/// An answer is as good as a request: it is authentic, and was not seen before.
+#[test]
+fn a_peer_is_followed_by_its_answers_too() {
+    let (mut pair, mut names) = up(false);
+    pair.check_liveness(Side::B);
+    pair.step(Side::B);
+    deliver(&mut pair, &names, Side::B);
+    names.outside[A] = at([198, 51, 100, 7]);
+    deliver(&mut pair, &names, Side::A);
+    assert_eq!(moves(&pair), 1);
+}

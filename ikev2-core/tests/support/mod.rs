@@ -467,6 +467,11 @@ impl Pair {
         self.host(side).jobs.front().map(|(_, what)| format!("{what:?}"))
     }
 
+    /// How many are held.
+    pub fn jobs(&self, side: Side) -> usize {
+        self.host(side).jobs.len()
+    }
+
     /// Carries out the oldest job of a side.
     pub fn finish_job(&mut self, side: Side) {
         let (now, refuse) = (self.now, self.refuse_install == Some(side));
