@@ -143,7 +143,7 @@ impl World {
                 }
             }
             Event::Keys(line) => {
-                self.ike_keys(side, &line);
+                self.ike_keys(side, ike, &line);
                 if self.ladder.is_some() {
                     self.record.keys.push(line);
                 }

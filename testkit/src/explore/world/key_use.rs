@@ -7,7 +7,7 @@
 use alloc::borrow::Cow;
 use core::cell::RefCell;
 
-use ikev2_core::{IkeHandle, KeyLogLine};
+use ikev2_core::{IkeHandle, IkeSaInfo, IkeSaState, KeyLogLine};
 use ipsec_crypto::{
     AeadKey, CipherKey, CryptoError, CryptoProvider, EncryptionAlgorithm, IvRule, PrfAlgorithm, PrfKey,
     Status,
@@ -161,19 +161,20 @@ fn read(line: &str) -> Option<(u64, [Vec<u8>; 4])> {
     Some((spis, [field(2)?, field(3)?, field(5)?, field(6)?]))
 }
 
-/// The keys of an IKE SA whose SK_ei and SK_er are these, in the order of RFC 7296 §2.14, from what a PRF has put out.
-fn stream(uses: &[Use], [ei, er, ai, ar]: &[Vec<u8>; 4], prf_len: usize) -> Option<Vec<Vec<u8>>> {
-    let outputs: Vec<&Vec<u8>> = uses
+/// The keys of an IKE SA whose SK_ei and SK_er are these, in the order of RFC 7296 §2.14, from what a PRF has put out, and
+/// SKEYSEED, under which it was.
+fn stream(uses: &[Use], [ei, er, ai, ar]: &[Vec<u8>; 4], prf_len: usize) -> Option<(Vec<Vec<u8>>, u64)> {
+    let outputs: Vec<(&Vec<u8>, u64)> = uses
         .iter()
         .filter_map(|it| match it {
-            Use::Prf { out, .. } => Some(out),
+            Use::Prf { out, key } => Some((out, *key)),
             Use::Seal { .. } => None,
         })
         .collect();
     let lengths = [prf_len, ai.len(), ar.len(), ei.len(), er.len(), prf_len, prf_len];
     let blocks = lengths.iter().sum::<usize>().div_ceil(prf_len);
     outputs.windows(blocks).find_map(|window| {
-        let all: Vec<u8> = window.iter().flat_map(|out| out.iter().copied()).collect();
+        let all: Vec<u8> = window.iter().flat_map(|(out, _)| out.iter().copied()).collect();
         let mut rest = &all[..];
         let mut keys = Vec::new();
         for length in lengths {
@@ -181,21 +182,39 @@ fn stream(uses: &[Use], [ei, er, ai, ar]: &[Vec<u8>; 4], prf_len: usize) -> Opti
             keys.push(key.to_vec());
             rest = behind;
         }
-        (keys[1..5] == [ai.clone(), ar.clone(), ei.clone(), er.clone()]).then_some(keys)
+        let skeyseed = window.first()?.1;
+        (keys[1..5] == [ai.clone(), ar.clone(), ei.clone(), er.clone()]).then_some((keys, skeyseed))
     })
 }
 
 impl World {
     /// The keys of an IKE SA are its own: each of the seven belongs to one pair of SPIs.
-    pub(super) fn ike_keys(&mut self, side: Side, line: &KeyLogLine) {
+    ///
+    /// Those that come about on an established one come from its SK_d (RFC 7296 §2.18).
+    pub(super) fn ike_keys(&mut self, side: Side, on: IkeHandle, line: &KeyLogLine) {
         let KeyLogLine::Ikev2(line) = line else { return };
         let Some((spis, logged)) = read(line) else {
             return self.violate(format!("a key log line that cannot be read: {line}"));
         };
         let keys = USES.with_borrow(|uses| stream(uses, &logged, prf_row().key_len()));
-        let Some(keys) = keys else {
+        let Some((keys, skeyseed)) = keys else {
             return self.violate(String::from("the keys of an IKE SA come from nowhere"));
         };
+        let established = |info: &IkeSaInfo| info.handle == on && info.state == IkeSaState::Established;
+        let old = self.ends[index(side)].endpoint.ike_sas().find(established);
+        if let Some(old) = old {
+            let from = USES.with_borrow(|uses| {
+                uses.iter().find_map(|it| match it {
+                    Use::Prf { key, out } if hash(out) == skeyseed => Some(*key),
+                    _ => None,
+                })
+            });
+            let owner = hash(&[old.spi_i.0, old.spi_r.0].concat());
+            match from {
+                Some(sk_d) => self.owned(side, sk_d, owner),
+                None => self.violate(String::from("SKEYSEED comes from nowhere")),
+            }
+        }
         for (place, key) in keys.iter().enumerate().filter(|(_, key)| !key.is_empty()) {
             let owner = if place == 0 { spis } else { spis ^ place as u64 };
             self.owned(side, hash(key), owner);
@@ -264,7 +283,7 @@ mod tests {
         let mut world = world();
         let [one, other] = [derived(0, 1), derived(160, 2)];
         for line in [&one, &one, &other] {
-            world.ike_keys(Side::Left, line);
+            world.ike_keys(Side::Left, IkeHandle(0), line);
         }
         assert_eq!(world.violation, None);
         // SK_ei and SK_er are others, SK_d is the other IKE SA's.
@@ -273,11 +292,15 @@ mod tests {
         note(Use::Prf { key: 8, out: (0..32).collect() });
         all.chunks(32).for_each(|block| note(Use::Prf { key: 8, out: block.to_vec() }));
         let nines = "09".repeat(20);
-        world.ike_keys(Side::Left, &KeyLogLine::Ikev2(format!("03,03,{nines},{nines},\"AES\",,,\"NONE\"")));
+        world.ike_keys(
+            Side::Left,
+            IkeHandle(0),
+            &KeyLogLine::Ikev2(format!("03,03,{nines},{nines},\"AES\",,,\"NONE\"")),
+        );
         assert_eq!(world.violation.as_deref(), Some("a key was used twice"));
         USES.take();
         let mut world = self::world();
-        world.ike_keys(Side::Left, &one);
+        world.ike_keys(Side::Left, IkeHandle(0), &one);
         assert_eq!(world.violation.as_deref(), Some("the keys of an IKE SA come from nowhere"));
     }
 
