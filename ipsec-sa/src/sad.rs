@@ -234,7 +234,6 @@ impl<S, A> SaDatabase<S, A> {
     pub fn lookup(&self, spi: Spi) -> Option<&S> {
         match self.slots.get((spi.0 & self.index_mask) as usize) {
             Some(Slot { spi: own, sa: Some(sa), .. }) if *own == spi.0 => Some(sa),
-            _ if self.foreign.is_empty() => None,
             _ => self.foreign.lookup(spi.0),
         }
     }
@@ -244,7 +243,6 @@ impl<S, A> SaDatabase<S, A> {
     pub fn lookup_mut(&mut self, spi: Spi) -> Option<&mut S> {
         match self.slots.get_mut((spi.0 & self.index_mask) as usize) {
             Some(Slot { spi: own, sa: Some(sa), .. }) if *own == spi.0 => Some(sa),
-            _ if self.foreign.is_empty() => None,
             _ => self.foreign.lookup_mut(spi.0),
         }
     }
