@@ -122,6 +122,13 @@ impl LifetimeState {
         self.before.saturating_add(now.saturating_since(self.created))
     }
 
+    /// Whether the hard limit in time is behind it.
+    #[must_use]
+    #[inline]
+    pub fn is_over(&self, now: Instant) -> bool {
+        self.lifetimes.hard.time.is_some_and(|age| self.age(now) >= age)
+    }
+
     /// The event that is due, each kind once.
     pub fn poll(&mut self, now: Instant, meter: &Meter) -> Option<LifetimeEvent> {
         if self.hard_reported {
@@ -210,6 +217,7 @@ mod tests {
         let mut state = LifetimeState::new(Lifetimes { soft: Lifetime::default(), hard }, Instant::ZERO);
         let meter = Meter::new(&hard);
         assert_eq!(state.poll(Instant::from_millis(9_999), &meter), None);
+        assert!(!state.is_over(Instant::from_millis(9_999)) && state.is_over(Instant::from_secs(10)));
         assert_eq!(state.poll(Instant::from_secs(10), &meter), Some(LifetimeEvent::Hard(Limit::Time)));
     }
 }

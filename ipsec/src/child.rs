@@ -19,6 +19,7 @@ use ipsec_wire::{IpProtocol, Spi};
 use rand_core::CryptoRng;
 use thiserror::Error;
 
+use crate::event::Listed;
 use crate::inner::announced;
 use crate::{DropReason, Volume};
 
@@ -68,11 +69,9 @@ pub(crate) struct Child {
     pub(crate) connection: Option<ConnectionId>,
     pub(crate) name: String,
     pub(crate) suite: String,
-    /// Octets and packets only; the endpoint watches the time, or `ends` has it.
+    /// The time only of SAs that were keyed by hand; the endpoint watches that of all others.
     pub(crate) inbound_life: LifetimeState,
     pub(crate) outbound_life: LifetimeState,
-    /// When each direction, inbound first, is over that no endpoint watches: of SAs that were keyed by hand.
-    ends: [Option<Instant>; 2],
     /// Whether a replacement was asked for because the sequence numbers run out.
     pub(crate) low: bool,
     /// When the endpoint was last told of a packet from the peer.
@@ -88,21 +87,6 @@ pub(crate) struct Child {
 pub(crate) enum Due {
     Rekey,
     Close,
-}
-
-/// Selectors as a person reads them.
-struct Listed<'a>(&'a [TrafficSelector]);
-
-impl core::fmt::Display for Listed<'_> {
-    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
-        if self.0.is_empty() {
-            return f.write_str("nothing");
-        }
-        self.0.iter().enumerate().try_for_each(|(index, selector)| {
-            f.write_str(if index > 0 { ", " } else { "" })?;
-            selector.fmt(f)
-        })
-    }
 }
 
 /// Why a Child SA cannot be used here.
@@ -183,9 +167,8 @@ impl Child {
                 (Inbound::Ah(AhInbound::new(&inbound, provider)?), Outbound::Ah(sealing), layout, lives)
             }
         };
-        let end = |life: &Lifetimes| life.hard.time.filter(|_| origin.ike.is_none()).map(|time| now + time);
-        let ends = lives.each_ref().map(end);
-        let [inbound_life, outbound_life] = lives.map(|life| LifetimeState::new(untimed(life), now));
+        let watched = |life| if origin.ike.is_some() { untimed(life) } else { life };
+        let [inbound_life, outbound_life] = lives.map(|life| LifetimeState::new(watched(life), now));
         Ok(Self {
             inbound: packets_in,
             outbound: packets_out,
@@ -205,7 +188,6 @@ impl Child {
             suite: origin.suite,
             inbound_life,
             outbound_life,
-            ends,
             low: false,
             told: now,
             moved: None,
@@ -217,13 +199,13 @@ impl Child {
     /// Whether packets to us come too late for it.
     #[inline]
     pub(crate) fn is_over_inbound(&self, now: Instant) -> bool {
-        matches!(self.ends, [Some(end), _] if end <= now)
+        self.inbound_life.is_over(now)
     }
 
     /// Whether packets from us come too late for it.
     #[inline]
     pub(crate) fn is_over_outbound(&self, now: Instant) -> bool {
-        matches!(self.ends, [_, Some(end)] if end <= now)
+        self.outbound_life.is_over(now)
     }
 
     /// Whether a packet from our side may take it (RFC 4301 §5.1).

@@ -18,6 +18,8 @@ use crate::{DropReason, InstallError, Volume};
 
 mod display;
 
+pub(crate) use display::Listed;
+
 /// Where a datagram came from and what its IP header said.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Meta {

@@ -72,7 +72,8 @@ impl Stack {
 
     /// Takes a whole IP packet from the outside: ESP and AH, encapsulated or not and one in another, IKE, ICMP about our
     /// packets, and what comes in clear. It is for whoever owns the wire instead of sockets; `packet` is opened in
-    /// place. Our own addresses are those of connections and SAs, and [`Stack::add_address`]. Fragments to our own addresses are put together first, and come out of [`Stack::poll_output`].
+    /// place. Our own addresses are those of connections and SAs, and [`Stack::add_address`]. Fragments to them are put
+    /// together first, and come out of [`Stack::poll_output`].
     pub fn handle_packet(&mut self, now: Instant, packet: &mut [u8]) -> Received {
         let all = 0..packet.len();
         let received = match self.packet(now, packet, all) {

@@ -2,6 +2,8 @@
 
 use core::fmt::{Display, Formatter, Result};
 
+use ipsec_sa::TrafficSelector;
+
 use super::{ChildInstalled, Event};
 use crate::Volume;
 
@@ -67,20 +69,26 @@ impl Display for Event {
 impl Display for ChildInstalled {
     fn fmt(&self, f: &mut Formatter<'_>) -> Result {
         let Self { child, inbound, outbound, path, suite, .. } = self;
+        let (local, remote) = (Listed(&self.local), Listed(&self.remote));
         write!(f, "Child SA of {child} installed: in {inbound}, out {outbound}; ")?;
-        list(f, &self.local)?;
-        f.write_str(" === ")?;
-        list(f, &self.remote)?;
-        write!(f, "; {path}; {suite}")?;
+        write!(f, "{local} === {remote}; {path}; {suite}")?;
         self.replaces.map_or(Ok(()), |replaced| write!(f, "; replaces {replaced}"))
     }
 }
 
-fn list<T: Display>(f: &mut Formatter<'_>, items: &[T]) -> Result {
-    items.iter().enumerate().try_for_each(|(index, item)| {
-        f.write_str(if index > 0 { ", " } else { "" })?;
-        item.fmt(f)
-    })
+/// Selectors as a person reads them.
+pub(crate) struct Listed<'a>(pub(crate) &'a [TrafficSelector]);
+
+impl Display for Listed<'_> {
+    fn fmt(&self, f: &mut Formatter<'_>) -> Result {
+        if self.0.is_empty() {
+            return f.write_str("nothing");
+        }
+        self.0.iter().enumerate().try_for_each(|(index, selector)| {
+            f.write_str(if index > 0 { ", " } else { "" })?;
+            selector.fmt(f)
+        })
+    }
 }
 
 fn volume(f: &mut Formatter<'_>, volume: &Volume) -> Result {
