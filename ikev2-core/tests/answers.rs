@@ -15,15 +15,7 @@ use ipsec_wire::ike::{
     Delete, ExchangeType, Notify, NotifyType, Payload, PayloadBuilder, PayloadType, ProtocolId,
 };
 use support::puppet::Puppet;
-use support::{Options, Pair, Side, connection, keys_agree};
-
-fn up(options: Options) -> Pair {
-    let mut pair = Pair::new(options);
-    pair.connect(Side::A);
-    pair.run();
-    keys_agree(&pair.only_child(Side::A), &pair.only_child(Side::B));
-    pair
-}
+use support::{Options, Pair, Side, connection, keys_agree, up};
 
 /// B is asked by somebody with A's keys; what it answers, and whether everything still stands.
 fn ask<P>(pair: &mut Pair, id: u32, exchange: ExchangeType, payloads: &[P]) -> String

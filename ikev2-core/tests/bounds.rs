@@ -15,17 +15,9 @@ use ipsec_wire::ike::{
     ExchangeType, Flags, KeId, MessageBuilder, Notify, NotifyType, Payload, PayloadBuilder, PayloadType,
 };
 use support::puppet::Puppet;
-use support::{Options, Pair, Side, connection, keys_agree};
+use support::{Options, Pair, Side, connection, keys_agree, up};
 
 const TWO_METHODS: &str = "aes256gcm16-prfsha256-ecp256-x25519";
-
-fn up(options: Options) -> Pair {
-    let mut pair = Pair::new(options);
-    pair.connect(Side::A);
-    pair.run();
-    keys_agree(&pair.only_child(Side::A), &pair.only_child(Side::B));
-    pair
-}
 
 /// A set-up of A's whose first message is out, and its SPI.
 fn begun(options: Options) -> (Pair, IkeSpi) {

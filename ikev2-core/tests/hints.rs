@@ -12,14 +12,7 @@ use ipsec_sa::Role;
 use ipsec_wire::ike::{ExchangeType, Flags, MessageBuilder, MessageView, Notify, NotifyType, Payload};
 use ipsec_wire::{IkeSpi, Limits, Spi};
 use support::puppet::Puppet;
-use support::{Options, Pair, Side, keys_agree};
-
-fn up(options: Options) -> Pair {
-    let mut pair = Pair::new(options);
-    pair.connect(Side::A);
-    pair.run();
-    pair
-}
+use support::{Options, Pair, Side, keys_agree, up};
 
 fn esp_path(from: [u8; 4]) -> Path {
     Path::ip([192, 0, 2, 2].into(), from.into())

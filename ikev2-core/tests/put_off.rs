@@ -12,17 +12,9 @@ use ikev2_core::{CloseReason, ConnectionId, Event, IkeSaState};
 use ipsec_sa::Role;
 use ipsec_wire::ike::{ExchangeType, Notify, NotifyType, Payload};
 use support::puppet::Puppet;
-use support::{Options, Pair, Side, connection, keys_agree};
+use support::{Options, Pair, Side, connection, keys_agree, up};
 use testkit::ladder;
 use testkit::pair::Setup;
-
-fn up(options: Options) -> Pair {
-    let mut pair = Pair::new(options);
-    pair.connect(Side::A);
-    pair.run();
-    keys_agree(&pair.only_child(Side::A), &pair.only_child(Side::B));
-    pair
-}
 
 fn asked(pair: &Pair, what: &str) -> usize {
     pair.ladder(Side::A).iter().filter(|line| line.starts_with(what)).count()

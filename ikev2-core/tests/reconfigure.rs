@@ -8,7 +8,7 @@ use core::time::Duration;
 
 use ikev2_core::error::Error;
 use ikev2_core::{ApiMisuse, CloseReason, ConnectionId, Event, Existing};
-use support::{Options, Pair, Side, connection, keys_agree};
+use support::{Options, Pair, Side, connection, keys_agree, up};
 
 const ID: ConnectionId = ConnectionId(0);
 
@@ -18,21 +18,13 @@ fn replace(pair: &mut Pair, side: Side, options: &Options, existing: Existing) {
     pair.endpoint_mut(side).replace_connection(now, ID, config, existing).unwrap();
 }
 
-fn up() -> Pair {
-    let mut pair = Pair::new(Options::default());
-    pair.connect(Side::A);
-    pair.run();
-    keys_agree(&pair.only_child(Side::A), &pair.only_child(Side::B));
-    pair
-}
-
 fn auths(pair: &Pair) -> usize {
     pair.ladder(Side::A).iter().filter(|line| line.starts_with("> IKE_AUTH")).count()
 }
 
 #[test]
 fn existing_sas_are_kept_and_rekeyed_by_the_new_configuration() {
-    let mut pair = up();
+    let mut pair = up(Options::default());
     let before = (pair.ike(Side::A), pair.only_child(Side::A));
     let new = || Options { esp: "aes128gcm16", ike: "aes128gcm16-prfsha256-x25519", ..Options::default() };
     for side in [Side::A, Side::B] {
@@ -53,7 +45,7 @@ fn existing_sas_are_kept_and_rekeyed_by_the_new_configuration() {
 
 #[test]
 fn a_child_that_is_no_longer_configured_is_deleted() {
-    let mut pair = up();
+    let mut pair = up(Options::default());
     let mut config = connection(&Options::default(), Side::B);
     config.children[0].name = "another".into();
     let now = pair.now();
@@ -89,7 +81,7 @@ fn a_kept_child_is_not_made_twice_when_its_configuration_changes() {
 
 #[test]
 fn both_sides_authenticate_anew_make_before_break() {
-    let mut pair = up();
+    let mut pair = up(Options::default());
     let before = pair.only_child(Side::A).inbound;
     let new = || Options { psk_a: b"better", psk_b: b"better", ..Options::default() };
     replace(&mut pair, Side::B, &new(), Existing::Keep);
@@ -157,7 +149,7 @@ fn a_set_up_under_way_finishes_as_it_began_or_is_abandoned() {
 
 #[test]
 fn credentials_that_are_gone_are_refused() {
-    let mut pair = up();
+    let mut pair = up(Options::default());
     let new = Options { psk_b: b"better", ..Options::default() };
     replace(&mut pair, Side::B, &new, Existing::Delete);
     pair.run();
@@ -189,7 +181,7 @@ fn removing_a_connection_abandons_what_is_half_open() {
 
 #[test]
 fn a_configuration_that_cannot_be_changes_nothing() {
-    let mut pair = up();
+    let mut pair = up(Options::default());
     let before = pair.snapshot();
     let now = pair.now();
     let mut config = connection(&Options::default(), Side::A);

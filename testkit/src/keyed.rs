@@ -10,8 +10,6 @@
 use alloc::collections::{BTreeMap, BTreeSet, VecDeque};
 use core::time::Duration;
 
-use ikev2_core::crypt::SkProtection;
-use ikev2_core::keys::{IkeSuite, SkKeys};
 use ikev2_core::{
     Answer, ChildConfig, ConnectionConfig, ConnectionId, Discarded, Endpoint, EndpointConfig, Event,
     ExchangeTrace, Executor, Identity, IkeHandle, IkeSaState, Input, IntermediateUse, KeyLogLine, OpId,
@@ -19,10 +17,12 @@ use ikev2_core::{
 };
 use ipsec_crypto::{Secret, Suite};
 use ipsec_sa::{Instant, Role};
-use ipsec_wire::ike::{EncrId, ExchangeType, Flags, KeId, MessageBuilder, PayloadType, PrfId};
-use ipsec_wire::{IkeSpi, Limits};
+use ipsec_wire::Limits;
+use ipsec_wire::ike::{ExchangeType, Flags, MessageBuilder, PayloadType};
 use rand_chacha::ChaCha20Rng;
 use rand_chacha::rand_core::SeedableRng;
+
+use crate::ike_keys::IkeKeys;
 
 /// Where an IKE SA stood when a forged message came: by what it had said.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
@@ -87,7 +87,7 @@ pub struct Met {
 struct Host {
     endpoint: Endpoint,
     out: VecDeque<Vec<u8>>,
-    keys: Vec<Keys>,
+    keys: Vec<IkeKeys>,
     children: i64,
     jobs: VecDeque<(OpId, Request)>,
     /// By the initiator's SPI, what was sent last, and which requests wait for their answers.
@@ -100,60 +100,23 @@ struct Said {
     waiting: BTreeMap<u32, String>,
 }
 
-/// The keys of one IKE SA as its key log tells them.
-struct Keys {
-    spi_i: IkeSpi,
-    spi_r: IkeSpi,
-    ei: Vec<u8>,
-    er: Vec<u8>,
-}
-
-impl Keys {
-    fn read(line: &str) -> Option<Self> {
-        let mut fields = line.split(',');
-        let mut hex = || unhex(fields.next()?);
-        let spi = |octets: Vec<u8>| Some(IkeSpi(octets.try_into().ok()?));
-        Some(Self { spi_i: spi(hex()?)?, spi_r: spi(hex()?)?, ei: hex()?, er: hex()? })
+/// A message from the other side of `to`, under valid integrity.
+fn forge(keys: &IkeKeys, to: Role, request: &Forged<'_>) -> Option<Vec<u8>> {
+    let from = match to {
+        Role::Initiator => Role::Responder,
+        Role::Responder => Role::Initiator,
+    };
+    let mut protection = keys.protection(&crate::insecure::provider(), from)?;
+    let mut flags = if from == Role::Initiator { Flags::INITIATOR.0 } else { 0 };
+    if request.response {
+        flags |= Flags::RESPONSE.0;
     }
-
-    /// A message from the other side of `victim`, under valid integrity.
-    fn forge(&self, to: Role, request: &Forged<'_>) -> Option<Vec<u8>> {
-        let provider = crate::insecure::provider();
-        let suite = IkeSuite {
-            encr: provider.encr(EncrId::AES_GCM_16)?,
-            key_len: self.ei.len().checked_sub(4)?,
-            prf: provider.prf(PrfId::HMAC_SHA2_256)?,
-            integ: None,
-            ke: KeId::CURVE25519,
-        };
-        let none = || Secret::new(&[]);
-        let keys = SkKeys {
-            d: none(),
-            ai: none(),
-            ar: none(),
-            ei: Secret::new(&self.ei),
-            er: Secret::new(&self.er),
-            pi: none(),
-            pr: none(),
-        };
-        let from = match to {
-            Role::Initiator => Role::Responder,
-            Role::Responder => Role::Initiator,
-        };
-        let mut protection = SkProtection::new(&suite, &keys, from).ok()?;
-        let mut flags = if from == Role::Initiator { Flags::INITIATOR.0 } else { 0 };
-        if request.response {
-            flags |= Flags::RESPONSE.0;
-        }
-        let builder =
-            MessageBuilder::new(self.spi_i, self.spi_r, request.exchange, Flags(flags), request.message_id);
-        let mut rng = ChaCha20Rng::seed_from_u64(5);
-        match request.fragment {
-            Some(place) => {
-                protection.seal_fragment(builder, request.first, place, request.chain, &mut rng).ok()
-            }
-            None => protection.seal_chain(builder, request.first, request.chain, &mut rng).ok(),
-        }
+    let builder =
+        MessageBuilder::new(keys.spi_i, keys.spi_r, request.exchange, Flags(flags), request.message_id);
+    let mut rng = ChaCha20Rng::seed_from_u64(5);
+    match request.fragment {
+        Some(place) => protection.seal_fragment(builder, request.first, place, request.chain, &mut rng).ok(),
+        None => protection.seal_chain(builder, request.first, request.chain, &mut rng).ok(),
     }
 }
 
@@ -165,11 +128,6 @@ struct Forged<'a> {
     chain: &'a [u8],
     /// Its number, and how many there are.
     fragment: Option<(u16, u16)>,
-}
-
-fn unhex(text: &str) -> Option<Vec<u8>> {
-    let digits = text.as_bytes();
-    digits.chunks(2).map(|pair| u8::from_str_radix(core::str::from_utf8(pair).ok()?, 16).ok()).collect()
 }
 
 impl Host {
@@ -226,7 +184,7 @@ impl Host {
                     self.out.push_back(data);
                 }
                 Output::Event(_, Event::Keys(KeyLogLine::Ikev2(line))) => {
-                    self.keys.push(Keys::read(&line).expect("a key log line"));
+                    self.keys.push(IkeKeys::read(&line).expect("a key log line"));
                 }
                 Output::Event(_, Event::Exchange(trace)) => self.note(&trace),
                 Output::Event(_, Event::Needs { op, what, .. }) => self.jobs.push_back((op, what)),
@@ -260,7 +218,7 @@ impl Host {
     }
 
     /// Where the IKE SA of these keys stands.
-    fn phase(&self, keys: &Keys) -> Option<(bool, Phase)> {
+    fn phase(&self, keys: &IkeKeys) -> Option<(bool, Phase)> {
         let info = self.endpoint.ike_sas().find(|info| info.spi_i == keys.spi_i)?;
         let said = self.said.get(&keys.spi_i.0)?;
         let phase = match (info.state, info.initiated, ExchangeType(said.last)) {
@@ -399,7 +357,7 @@ pub fn run(data: &[u8]) -> BTreeSet<Met> {
                 };
                 let to = if shape & 0x20 == 0 { role(victim) } else { role(1 - victim) };
                 let Some(keys) = host.keys.len().checked_sub(1 + usize::from(shape >> 6)) else { continue };
-                let Some(mut message) = host.keys[keys].forge(to, &forged) else { continue };
+                let Some(mut message) = forge(&host.keys[keys], to, &forged) else { continue };
                 let phase = host.phase(&host.keys[keys]);
                 let taken = host.input(now, victim, &mut message).is_ok();
                 if let Some((initiator, phase)) = phase {

@@ -16,6 +16,7 @@ pub mod capture;
 pub mod clock;
 pub mod endure;
 pub mod explore;
+pub mod ike_keys;
 pub mod insecure;
 pub mod keyed;
 pub mod keylog;

@@ -5,16 +5,14 @@ use core::net::{IpAddr, SocketAddr};
 use core::time::Duration;
 
 use ikev2_core::crypt::SkProtection;
-use ikev2_core::keys::{IkeSuite, SkKeys};
 use ikev2_core::{
     ConnectionId, CookiePolicy, Endpoint, EndpointConfig, Event, Input, KeyLogLine, Output, Path, Rate,
 };
-use ipsec_crypto::Secret;
 use ipsec_sa::{Instant, Role};
-use ipsec_wire::IkeSpi;
-use ipsec_wire::ike::{EncrId, ExchangeType, Flags, KeId, MessageBuilder, PayloadType, PrfId};
+use ipsec_wire::ike::{ExchangeType, Flags, MessageBuilder, PayloadType};
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::{Rng, SeedableRng};
+use testkit::ike_keys::IkeKeys;
 use testkit::pair::{Host, Setup};
 
 fn address(side: usize) -> SocketAddr {
@@ -140,46 +138,22 @@ fn spoofed_set_ups_take_nothing_where_cookies_are_asked_for() {
 /// The peer's end of an IKE SA, from the victim's key log.
 struct Forger {
     protection: SkProtection,
-    spi_i: IkeSpi,
-    spi_r: IkeSpi,
+    keys: IkeKeys,
     rng: ChaCha8Rng,
 }
 
 impl Forger {
     fn new(line: &str) -> Self {
-        let fields: Vec<Vec<u8>> =
-            line.split(',').map(|field| hex::decode(field).unwrap_or_default()).collect();
-        let provider = testkit::insecure::provider();
-        let suite = IkeSuite {
-            encr: provider.encr(EncrId::AES_GCM_16).expect("a row"),
-            key_len: 16,
-            prf: provider.prf(PrfId::HMAC_SHA2_256).expect("a row"),
-            integ: None,
-            ke: KeId::CURVE25519,
-        };
-        let none = || Secret::new(&[]);
-        let keys = SkKeys {
-            d: none(),
-            ai: none(),
-            ar: none(),
-            ei: Secret::new(&fields[2]),
-            er: Secret::new(&fields[3]),
-            pi: none(),
-            pr: none(),
-        };
-        let spi = |field: &[u8]| IkeSpi(field.try_into().expect("eight octets"));
-        Self {
-            protection: SkProtection::new(&suite, &keys, Role::Initiator).expect("keys of the right length"),
-            spi_i: spi(&fields[0]),
-            spi_r: spi(&fields[1]),
-            rng: ChaCha8Rng::seed_from_u64(9),
-        }
+        let keys = IkeKeys::read(line).expect("a key log line");
+        let protection = keys.protection(&testkit::insecure::provider(), Role::Initiator);
+        let protection = protection.expect("keys of the right length");
+        Self { protection, keys, rng: ChaCha8Rng::seed_from_u64(9) }
     }
 
     fn fragment(&mut self, id: u32, response: bool, place: (u16, u16), octets: &[u8]) -> Vec<u8> {
         let flags = Flags::INITIATOR.0 | if response { Flags::RESPONSE.0 } else { 0 };
         let exchange = ExchangeType::INFORMATIONAL;
-        let builder = MessageBuilder::new(self.spi_i, self.spi_r, exchange, Flags(flags), id);
+        let builder = MessageBuilder::new(self.keys.spi_i, self.keys.spi_r, exchange, Flags(flags), id);
         let first = if place.0 == 1 { PayloadType::VENDOR } else { PayloadType::NONE };
         self.protection.seal_fragment(builder, first, place, octets, &mut self.rng).expect("it is sealed")
     }

@@ -217,16 +217,25 @@ mod tests {
         );
     }
 
-    #[test]
-    fn who_slept_asks_once_more_before_giving_up() {
-        let policy = RetransmitPolicy { tries: 2, jitter_percent: 0, ..RetransmitPolicy::default() };
+    fn two_tries() -> RetransmitPolicy {
+        RetransmitPolicy { tries: 2, jitter_percent: 0, ..RetransmitPolicy::default() }
+    }
+
+    /// As often as there are tries, and when that was.
+    fn tried_twice() -> (Retransmission, Instant, ChaCha20Rng) {
         let mut rng = ChaCha20Rng::seed_from_u64(1);
-        let mut retransmission = Retransmission::start(Instant::ZERO, &policy, &mut rng);
+        let mut retransmission = Retransmission::start(Instant::ZERO, &two_tries(), &mut rng);
         let mut now = Instant::ZERO;
         for _ in 0..2 {
             now = retransmission.due().unwrap();
             assert_eq!(retransmission.next(now, &mut rng), RetransmitStep::Retry);
         }
+        (retransmission, now, rng)
+    }
+
+    #[test]
+    fn who_slept_asks_once_more_before_giving_up() {
+        let (mut retransmission, mut now, mut rng) = tried_twice();
         // An hour later, once; and another hour later no more.
         now += Duration::from_secs(3600);
         assert_eq!(retransmission.next(now, &mut rng), RetransmitStep::Retry);
@@ -234,7 +243,7 @@ mod tests {
         now += Duration::from_secs(3600);
         assert_eq!(retransmission.next(now, &mut rng), RetransmitStep::GiveUp);
         // A sleep before the end takes no tries away.
-        let mut retransmission = Retransmission::start(Instant::ZERO, &policy, &mut rng);
+        let mut retransmission = Retransmission::start(Instant::ZERO, &two_tries(), &mut rng);
         now = Instant::from_secs(86_400);
         assert_eq!(retransmission.next(now, &mut rng), RetransmitStep::Retry);
         assert_eq!(retransmission.sent_again(), 1);
@@ -242,14 +251,7 @@ mod tests {
 
     #[test]
     fn a_peer_that_has_moved_is_asked_at_once_and_as_often_as_at_first() {
-        let policy = RetransmitPolicy { tries: 2, jitter_percent: 0, ..RetransmitPolicy::default() };
-        let mut rng = ChaCha20Rng::seed_from_u64(1);
-        let mut retransmission = Retransmission::start(Instant::ZERO, &policy, &mut rng);
-        let mut now = Instant::ZERO;
-        for _ in 0..2 {
-            now = retransmission.due().unwrap();
-            assert_eq!(retransmission.next(now, &mut rng), RetransmitStep::Retry);
-        }
+        let (mut retransmission, mut now, mut rng) = tried_twice();
         now += Duration::from_millis(1);
         retransmission.moved(now);
         for wait in [0, 1500] {

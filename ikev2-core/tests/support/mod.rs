@@ -153,6 +153,15 @@ pub fn keys_agree(a: &Child, b: &Child) {
     assert!(key(&a.inward).len() >= 16);
 }
 
+/// Two sides with an IKE SA and a Child SA that A has begun.
+pub fn up(options: Options) -> Pair {
+    let mut pair = Pair::new(options);
+    pair.connect(Side::A);
+    pair.run();
+    keys_agree(&pair.only_child(Side::A), &pair.only_child(Side::B));
+    pair
+}
+
 /// One side's connection with the other.
 pub fn connection(options: &Options, side: Side) -> ConnectionConfig {
     let (local, remote) = match side {

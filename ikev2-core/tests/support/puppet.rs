@@ -2,17 +2,17 @@
 //! exchange.
 
 use ikev2_core::crypt::SkProtection;
-use ikev2_core::keys::{IkeSuite, SkKeys};
 use ikev2_core::{Event, KeyLogLine};
-use ipsec_crypto::{Secret, rustcrypto};
+use ipsec_crypto::rustcrypto;
 use ipsec_sa::Role;
 use ipsec_wire::ike::{
-    EncrId, ExchangeType, Flags, Header, KeId, MessageBuilder, Payload, PayloadBuilder, PayloadChain,
-    PayloadType, PrfId, emit_chain,
+    ExchangeType, Flags, Header, MessageBuilder, Payload, PayloadBuilder, PayloadChain, PayloadType,
+    emit_chain,
 };
 use ipsec_wire::{IkeSpi, Limits};
 use rand_chacha::ChaCha20Rng;
 use rand_chacha::rand_core::SeedableRng;
+use testkit::ike_keys::IkeKeys;
 
 use super::{Pair, Side};
 
@@ -35,33 +35,15 @@ impl Puppet {
             _ => None,
         };
         let line = pair.events(side).iter().rev().find_map(line).expect("a key log");
-        let fields: Vec<Vec<u8>> = line.split(',').take(4).map(|field| hex::decode(field).unwrap()).collect();
-        let spi = |octets: &[u8]| IkeSpi::from_slice(octets).unwrap();
-        let provider = rustcrypto::provider();
-        let suite = IkeSuite {
-            encr: provider.encr(EncrId::AES_GCM_16).unwrap(),
-            key_len: 32,
-            prf: provider.prf(PrfId::HMAC_SHA2_256).unwrap(),
-            integ: None,
-            ke: KeId::CURVE25519,
-        };
-        let none = || Secret::new(&[]);
-        let keys = SkKeys {
-            d: none(),
-            ai: none(),
-            ar: none(),
-            ei: Secret::new(&fields[2]),
-            er: Secret::new(&fields[3]),
-            pi: none(),
-            pr: none(),
-        };
+        let keys = IkeKeys::read(&line).expect("a key log line");
+        let protection = |role| keys.protection(&rustcrypto::provider(), role).expect("keys of that suite");
         let other = if role == Role::Initiator { Role::Responder } else { Role::Initiator };
         Self {
-            spi_i: spi(&fields[0]),
-            spi_r: spi(&fields[1]),
+            spi_i: keys.spi_i,
+            spi_r: keys.spi_r,
             role,
-            protection: SkProtection::new(&suite, &keys, role).unwrap(),
-            other: SkProtection::new(&suite, &keys, other).unwrap(),
+            protection: protection(role),
+            other: protection(other),
             rng: ChaCha20Rng::seed_from_u64(4242),
         }
     }

@@ -152,11 +152,7 @@ impl AeadKey for WatchedAead {
 
 /// SPIs and encryption and integrity keys in a line of `ikev2_decryption_table`.
 fn read(line: &str) -> Option<(u64, [Vec<u8>; 4])> {
-    let field = |place: usize| {
-        let text = line.split(',').nth(place)?;
-        let octet = |at: usize| u8::from_str_radix(text.get(at..at + 2)?, 16).ok();
-        (0..text.len()).step_by(2).map(octet).collect::<Option<Vec<u8>>>()
-    };
+    let field = |place: usize| hex::decode(line.split(',').nth(place)?).ok();
     let spis = hash(&[field(0)?, field(1)?].concat());
     Some((spis, [field(2)?, field(3)?, field(5)?, field(6)?]))
 }
