@@ -94,3 +94,17 @@ impl Display for Listed<'_> {
 fn volume(f: &mut Formatter<'_>, volume: &Volume) -> Result {
     write!(f, "{} packets ({} octets)", volume.packets, volume.octets)
 }
+
+#[cfg(test)]
+mod tests {
+    use alloc::string::ToString;
+
+    use super::*;
+
+    #[test]
+    fn selectors_are_listed() {
+        let [one, other] = ["10.1.0.0/16", "10.2.0.1"].map(|text| text.parse().unwrap());
+        assert_eq!(Listed(&[]).to_string(), "nothing");
+        assert_eq!(Listed(&[one, other]).to_string(), "10.1.0.0/16, 10.2.0.1/32");
+    }
+}
