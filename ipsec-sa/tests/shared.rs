@@ -1,5 +1,6 @@
 //! Real threads on what an SA shares between cores; every interleaving of a few is in `loom.rs`.
 #![cfg(not(loom))]
+#![allow(clippy::std_instead_of_alloc, reason = "a test has std")]
 
 use std::collections::BTreeSet;
 use std::thread;
